@@ -1,0 +1,1 @@
+"""The client library of tokensvc. The stubs are in `tokensvc_pb`."""
