@@ -1,8 +1,8 @@
 """Generates the Python stubs under `tokensvc_pb` from `protos/`, or with `--check` says whether they are fresh.
 
-protoc derives Python module names from file names, so `tokensvc/v1/x.proto` would become `tokensvc.v1.x_pb2`, inside the
-server's package. Only the import lines are moved to `tokensvc_pb`: the file names in the descriptors stay those that
-every other language sees.
+protoc derives Python module names from file names, so `tokensvc/v1/x.proto` would become `tokensvc.v1.x_pb2`, inside
+the server's package. Only the module names are moved to `tokensvc_pb`: the file names in the descriptors stay those
+that every other language sees.
 """
 
 import re

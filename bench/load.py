@@ -1,0 +1,178 @@
+"""A closed loop of unary gRPC calls over one connection that costs far less CPU than the server it loads."""
+
+import math
+import struct
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from bench.http2 import Connection, plain_header
+
+_PREFIX = struct.Struct(">BI")  # whether a message is compressed, and its length
+
+NextRequest = Callable[[int], bytes | None]
+"""Returns the serialized request for a free slot, or None when the slot has nothing more to send."""
+
+OnResponse = Callable[[int, bytes], None]
+"""Takes the serialized response that a slot's request got."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadResult:
+    """What a run measured; `completed` and the latencies are of the calls answered OK only."""
+
+    completed: int
+    errors: int
+    first_error: str
+    """The first failed call's error, or why the connection ended the run early, or empty."""
+    seconds: float
+    """From the first request to the last answer."""
+    latencies_us: list[int]
+    """Sorted, from queuing a request to the read that completed its answer."""
+
+    @property
+    def rate(self) -> float:
+        """Calls answered OK per second."""
+        return self.completed / self.seconds if self.completed else 0.0
+
+    def percentile(self, q: float) -> float:
+        """The latency in ms that `q` percent (0 to 100) of the calls stay within, NaN without calls."""
+        if not self.latencies_us:
+            return math.nan
+        rank = math.ceil(len(self.latencies_us) * q / 100)
+        return self.latencies_us[max(rank, 1) - 1] / 1000
+
+
+def run_load(
+    address: tuple[str, int],
+    path: str,
+    metadata: Mapping[str, str],
+    next_request: NextRequest,
+    on_response: OnResponse | None,
+    *,
+    in_flight: int,
+    limit_seconds: float,
+    limit_requests: int | None = None,
+    gather_seconds: float = 0,
+) -> LoadResult:
+    """Keep `in_flight` calls of one method going until a limit, then wait for those still in flight.
+
+    A failed call is counted and its slot asked for the next request like any other. A server that falls
+    silent or hangs up with calls in flight raises TimeoutError or ConnectionError.
+
+    `gather_seconds` pauses before each read, so that answers and the requests after them come in batches.
+    That makes both sides cheaper per call, the server's included, and adds up to the pause to each latency:
+    leave it 0 for arrivals one by one, as from many clients.
+    """
+    with Connection(address, _headers(address, path, metadata)) as connection:
+        if in_flight > connection.max_streams:
+            raise ValueError(f"the server takes {connection.max_streams} streams, not {in_flight}")
+        run = _Run(connection, next_request, on_response, limit_requests)
+        return run.drive(in_flight, limit_seconds, gather_seconds)
+
+
+class _Run:
+    """The slots of one run and what has been measured of them."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        next_request: NextRequest,
+        on_response: OnResponse | None,
+        limit_requests: int | None,
+    ) -> None:
+        self._connection = connection
+        self._next_request = next_request
+        self._on_response = on_response
+        self._budget = math.inf if limit_requests is None else limit_requests
+        self._flying: dict[int, tuple[int, int]] = {}
+        self._latencies_ns: list[int] = []
+        self._errors = 0
+        self._first_error = ""
+
+    def drive(self, in_flight: int, limit_seconds: float, gather_seconds: float) -> LoadResult:
+        """Fill every slot, refill each as it is answered, and report once all are idle."""
+        started = now = time.perf_counter_ns()
+        deadline = started + int(limit_seconds * 1e9)
+        for slot in range(in_flight):
+            self._issue(slot)
+        while self._flying:
+            answers = self._connection.exchange(gather_seconds)
+            # One clock reading per read: what the callbacks below take is not the server's latency.
+            now = time.perf_counter_ns()
+            for stream, data, trailers, broken in answers:
+                body, error = (b"", broken) if broken else _outcome(data, trailers)
+                slot = self._settle(stream, body, error, now)
+                if now < deadline:
+                    self._issue(slot)
+        return LoadResult(
+            completed=len(self._latencies_ns),
+            errors=self._errors,
+            first_error=self._first_error or self._connection.closing,
+            seconds=(now - started) / 1e9,
+            latencies_us=sorted(latency // 1000 for latency in self._latencies_ns),
+        )
+
+    def _issue(self, slot: int) -> None:
+        if self._budget <= 0 or self._connection.closing:
+            return
+        message = self._next_request(slot)
+        if message is None:
+            return
+        self._budget -= 1
+        queued = time.perf_counter_ns()
+        stream = self._connection.submit(_PREFIX.pack(0, len(message)) + message)
+        self._flying[stream] = (slot, queued)
+
+    def _settle(self, stream: int, body: bytes, error: str, now: int) -> int:
+        slot, queued = self._flying.pop(stream)
+        if error:
+            self._errors += 1
+            self._first_error = self._first_error or error
+        else:
+            self._latencies_ns.append(now - queued)
+            if self._on_response:
+                self._on_response(slot, body)
+        return slot
+
+
+def _headers(address: tuple[str, int], path: str, metadata: Mapping[str, str]) -> dict[str, str]:
+    return {
+        ":method": "POST",
+        ":scheme": "http",
+        ":path": path,
+        ":authority": f"{address[0]}:{address[1]}",
+        "te": "trailers",
+        "content-type": "application/grpc",
+        "user-agent": "tokensvc-bench",
+        **{key.lower(): value for key, value in metadata.items()},
+    }
+
+
+def _outcome(data: bytes, trailers: bytes) -> tuple[bytes, str]:
+    """Return the messages in a stream's data without their prefixes, or the error of its call."""
+    error = _status_error(trailers)
+    if error:
+        return b"", error
+    messages, start = [], 0
+    while start + 5 <= len(data):
+        compressed, length = _PREFIX.unpack_from(data, start)
+        if compressed:
+            return b"", "the answer is compressed, which was not offered"
+        messages.append(data[start + 5 : start + 5 + length])
+        start += 5 + length
+    if start != len(data) or not messages:
+        return b"", "the answer has no whole message"
+    return b"".join(messages), ""
+
+
+@lru_cache(maxsize=64)
+def _status_error(trailers: bytes) -> str:
+    """Return the error in the trailers; those of good answers are the same bytes, hence the cache."""
+    status = plain_header(trailers, "grpc-status")
+    if status == "0":
+        return ""
+    if not status:
+        return f"no readable grpc-status in {trailers!r}"
+    return f"grpc-status {status}: {plain_header(trailers, 'grpc-message') or repr(trailers)}"

@@ -1,0 +1,34 @@
+"""Fixtures that every part of the suite may use."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.fakes import FakeClock, FakeRandomness
+from tests.harness import Caller, Service, running_service
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that stands still."""
+    return FakeClock()
+
+
+@pytest.fixture
+def randomness() -> FakeRandomness:
+    """Chance without surprise."""
+    return FakeRandomness()
+
+
+@pytest.fixture
+async def service(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Service]:
+    """A service on SQLite."""
+    async with running_service(tmp_path / "data", clock=clock) as running:
+        yield running
+
+
+@pytest.fixture
+async def bff(service: Service) -> Caller:
+    """A caller that may do everything but administer, for every client."""
+    return await service.caller("bff")

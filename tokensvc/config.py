@@ -1,0 +1,102 @@
+"""Owns the settings: where each comes from, and what it may be. The only reader of the environment."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+PREFIX = "TOKENSVC_"
+CONFIG_FILE = f"{PREFIX}CONFIG"
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message names it and never shows its value."""
+
+
+class Settings(BaseSettings):
+    """Settings of server and command line: flags, then TOKENSVC_* variables, then *_FILE variables, then TOML."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True)
+    config_file: ClassVar[Path | None] = None
+
+    data_dir: Path = Field(Path("tokensvc-data"), description="Where the embedded database and the root key are kept.")
+    root_key_file: Path | None = Field(None, description="The root key; DATA_DIR/root.key when not given.")
+    listen: str = Field("127.0.0.1:50051", description="Address and port to listen on.")
+    insecure: bool = Field(default=False, description="Allow plaintext on other addresses than loopback.")
+    issuer: str = Field("https://tokensvc.local", description="Issuer identifier: the claim iss of every token.")
+    linger_ms: float = Field(2, ge=0, le=50, description="How long a busy group commit gathers; 0 turns it off.")
+    shutdown_grace: float = Field(10, ge=0, le=600, description="Seconds that RPCs under way may take at shutdown.")
+    verified_tokens: int = Field(32_768, ge=1, description="Verified access tokens that are remembered.")
+    log_format: str = Field("console", pattern="^(console|json)$", description="console or json.")
+    address: str = Field("127.0.0.1:50051", description="Server that the commands call.")
+    client_id: str = Field("", description="Who calls.")
+    client_secret: SecretStr = Field(SecretStr(""), description="The caller's secret.")
+
+    @property
+    def database_path(self) -> Path:
+        """The embedded database."""
+        return self.data_dir / "tokensvc.db"
+
+    @property
+    def root_key_path(self) -> Path:
+        """The file with the root key."""
+        return self.root_key_file or self.data_dir / "root.key"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base class passes it
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base class passes it
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The order in which a setting is looked for."""
+        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings, _FileVariables(settings_cls)]
+        if cls.config_file is not None:
+            sources.append(TomlConfigSettingsSource(settings_cls, cls.config_file))
+        return tuple(sources)
+
+
+class _FileVariables(PydanticBaseSettingsSource):
+    """TOKENSVC_NAME_FILE names a file that holds the value of NAME, as container secrets do."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
+        if path is None or f"{field_name}_file" in self.settings_cls.model_fields:
+            return None, field_name, False
+        try:
+            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
+        except OSError as error:
+            raise SettingsError(f"cannot read {PREFIX}{field_name.upper()}_FILE: {error.strerror}") from error
+
+    def __call__(self) -> dict[str, Any]:
+        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def load_settings(flags: Mapping[str, Any], config_file: Path | None = None) -> Settings:
+    """Answer the settings, where `flags` go before everything; fails with SettingsError."""
+    named = config_file or (Path(os.environ[CONFIG_FILE]) if CONFIG_FILE in os.environ else None)
+    if named is not None and not named.is_file():
+        raise SettingsError(f"there is no configuration file {named}")
+
+    class SettingsOfFile(Settings):
+        config_file: ClassVar[Path | None] = named
+
+    try:
+        return SettingsOfFile(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise SettingsError(problems) from None
+    except ValueError as error:
+        raise SettingsError(f"the configuration cannot be read: {error}") from None

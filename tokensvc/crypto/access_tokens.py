@@ -1,0 +1,99 @@
+"""Owns signing and strict verification of access tokens (RFC 9068, 4; RFC 8725)."""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+
+import jwt
+from jwt.algorithms import Algorithm
+
+from tokensvc.crypto.key_ring import SigningKey
+from tokensvc.domain.access_token import AccessToken, Claims, from_claims, to_claims
+from tokensvc.domain.bounds import MAX_TOKEN
+
+TYPE = "at+jwt"
+_SEGMENTS = 3
+_MAX_HEADER = 512
+
+
+class AccessTokenSigner:
+    """Signs with the newest key; verifies with the key that the header names, by that key's algorithm alone."""
+
+    def __init__(self, keys: Mapping[str, SigningKey], issuer: str) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._active = list(keys.values())[-1]
+        self._algorithms: dict[str, Algorithm] = {
+            key.key_id: jwt.get_algorithm_by_name(key.algorithm) for key in keys.values()
+        }
+
+    def sign(self, token: AccessToken) -> str:
+        """Answer the JWT of `token`."""
+        key = self._active
+        headers = {"typ": TYPE, "kid": key.key_id}
+        return jwt.encode(to_claims(token), key.private, algorithm=key.algorithm, headers=headers)
+
+    def verify(self, text: str) -> AccessToken | None:
+        """Read a JWT; None unless it is genuine and well-formed. Says nothing about its lifetime."""
+        if len(text) > MAX_TOKEN or text.count(".") != _SEGMENTS - 1 or not text.isascii():
+            return None
+        signing_input, _, signature_segment = text.rpartition(".")
+        header_segment, _, claims_segment = signing_input.partition(".")
+        key = self._named_key(header_segment)
+        signature = decode_segment(signature_segment)
+        if key is None or signature is None:
+            return None
+        if not self._algorithms[key.key_id].verify(signing_input.encode("ascii"), key.public, signature):
+            return None
+        claims = decode_object(claims_segment)
+        if claims is None or claims.get("iss") != self._issuer:
+            return None
+        return from_claims(claims)
+
+    def jwks(self) -> str:
+        """The public keys as a JWK Set (RFC 7517)."""
+        return json.dumps({"keys": [json.loads(key.public_jwk) for key in self._keys.values()]})
+
+    def _named_key(self, segment: str) -> SigningKey | None:
+        """The key for this exact header: type and algorithm are compared, never followed; anything more is refused."""
+        if len(segment) > _MAX_HEADER:
+            return None
+        header = decode_object(segment)
+        if header is None or header.keys() != {"typ", "alg", "kid"} or header["typ"] != TYPE:
+            return None
+        kid = header["kid"]
+        key = self._keys.get(kid) if isinstance(kid, str) else None
+        return key if key is not None and header["alg"] == key.algorithm else None
+
+
+def decode_segment(segment: str) -> bytes | None:
+    """Decode base64url without padding; None unless it is the one canonical spelling (RFC 7515, 2)."""
+    try:
+        data = base64.b64decode(segment + "=" * (-len(segment) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return data if base64.urlsafe_b64encode(data).rstrip(b"=") == segment.encode("ascii") else None
+
+
+def decode_object(segment: str) -> Claims | None:
+    """Decode a JSON object; None if it is none, names a member twice, or is nested too deeply."""
+    data = decode_segment(segment)
+    if data is None:
+        return None
+    try:
+        value = json.loads(data.decode("utf-8"), object_pairs_hook=_distinct, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _distinct(pairs: list[tuple[str, object]]) -> Claims:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member is named twice")
+    return members
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,72 @@
+"""Owns what a client is: who may call, for whom it may act, and how the tokens issued for it live."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from tokensvc.domain.errors import Reason, RefusedError
+
+SECOND = 1000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+MAX_ACCESS_TTL = 24 * HOUR
+MAX_REFRESH_TTL = 400 * DAY
+MAX_RETRY_WINDOW = HOUR
+
+EVERY_CLIENT = "*"
+
+
+class Permission(StrEnum):
+    """What a caller may do."""
+
+    ISSUE = "issue"
+    REFRESH = "refresh"
+    INTROSPECT = "introspect"
+    REVOKE = "revoke"
+    EXCHANGE = "exchange"
+    WATCH = "watch"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPolicy:
+    """How the tokens of a client live. Lifetimes are defaults and upper limits at once, in milliseconds."""
+
+    access_ttl: int = 5 * MINUTE
+    refresh_idle_ttl: int = 30 * DAY
+    refresh_absolute_ttl: int = 90 * DAY
+    retry_window: int = 30 * SECOND
+    scopes: tuple[str, ...] = ()
+    audiences: tuple[str, ...] = ()
+    bind_device: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A registered client. One without `secret_hash` is public: it cannot call, others relay it (RFC 6749, 2.1)."""
+
+    client_id: str
+    name: str = ""
+    disabled: bool = False
+    secret_hash: bytes | None = field(default=None, repr=False)
+    permissions: frozenset[Permission] = frozenset()
+    acts_for: frozenset[str] = frozenset()
+    audiences: frozenset[str] = frozenset()
+    policy: TokenPolicy = TokenPolicy()
+    created_at: int = 0
+    updated_at: int = 0
+
+    def require(self, permission: Permission) -> None:
+        """Refuse with CALLER_NOT_PERMITTED unless the client has `permission`."""
+        if permission not in self.permissions:
+            raise RefusedError(Reason.CALLER_NOT_PERMITTED, f"the caller lacks the permission {permission.value!r}")
+
+    @property
+    def acts_for_every_client(self) -> bool:
+        """Whether no client is out of its reach."""
+        return EVERY_CLIENT in self.acts_for or Permission.ADMIN in self.permissions
+
+    def may_act_for(self, client_id: str) -> bool:
+        """Whether it may handle tokens issued for `client_id`; every client may for itself."""
+        return client_id == self.client_id or client_id in self.acts_for or self.acts_for_every_client

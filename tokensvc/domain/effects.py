@@ -1,0 +1,50 @@
+"""Owns what a decision may do: its outcome, and the rows that are written with it or not at all."""
+
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from tokensvc.domain.client import Client
+from tokensvc.domain.errors import Reason, RefusedError
+from tokensvc.domain.revocation import LogEntry
+from tokensvc.domain.session import Session
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """Something that happened. It holds no token and no secret."""
+
+    type: str
+    at: int
+    caller: str = ""
+    client_id: str = ""
+    subject: str = ""
+    session_id: str = ""
+    reason: str = ""
+    ip: str = ""
+    details: dict[str, str | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An expected outcome that is answered with an error: a value, because what led to it may have to be committed."""
+
+    reason: Reason
+    message: str
+    field: str = ""
+
+    def error(self) -> RefusedError:
+        """The exception for the caller, to be raised after the commit."""
+        return RefusedError(self.reason, self.message, self.field)
+
+
+@dataclass(frozen=True, slots=True)
+class Effects(Generic[T_co]):
+    """A decision's outcome and everything to be written in the same transaction."""
+
+    outcome: T_co
+    session: Session | None = None
+    client: Client | None = None
+    log: tuple[LogEntry, ...] = ()
+    audit: tuple[AuditEvent, ...] = ()

@@ -1,0 +1,53 @@
+"""Owns the reasons why a request can be refused, and the exception that carries one to the caller."""
+
+from enum import StrEnum, auto
+
+
+class Reason(StrEnum):
+    """Machine-readable causes; each has the name of its value in the proto enum ErrorReason."""
+
+    @staticmethod
+    def _generate_next_value_(name: str, start: int, count: int, last_values: list[str]) -> str:  # noqa: ARG004
+        return name
+
+    INVALID_REQUEST = auto()
+    INVALID_SCOPE = auto()
+    INVALID_AUDIENCE = auto()
+    CALLER_UNAUTHENTICATED = auto()
+    REFRESH_TOKEN_INVALID = auto()
+    REFRESH_TOKEN_EXPIRED = auto()
+    REFRESH_TOKEN_REVOKED = auto()
+    REFRESH_TOKEN_REUSED = auto()
+    BINDING_MISMATCH = auto()
+    CREDENTIAL_CHANGED = auto()
+    SUBJECT_TOKEN_INVALID = auto()
+    CALLER_NOT_PERMITTED = auto()
+    CLIENT_MISMATCH = auto()
+    CLIENT_DISABLED = auto()
+    CLIENT_NOT_FOUND = auto()
+    SESSION_NOT_FOUND = auto()
+    KEY_NOT_FOUND = auto()
+    CLIENT_EXISTS = auto()
+    RATE_LIMITED = auto()
+    OVERLOADED = auto()
+    STORE_UNAVAILABLE = auto()
+    INTERNAL = auto()
+    NOT_IMPLEMENTED = auto()
+
+
+class RefusedError(Exception):
+    """A request that is answered with an error: `reason`, a fixed `message`, and the `field` at fault where one is.
+
+    The message never repeats what the caller sent.
+    """
+
+    def __init__(self, reason: Reason, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.field = field
+
+
+def invalid(field: str, message: str) -> RefusedError:
+    """The refusal of a malformed `field`."""
+    return RefusedError(Reason.INVALID_REQUEST, message, field)

@@ -1,0 +1,89 @@
+"""Owns the opaque refresh token: how it is derived, written and checked. It is stored nowhere.
+
+`tsr1_` + base64url of key_id(1) | handle(16) | generation(4, big-endian) | tag(16), where the tag is a truncated
+HMAC-SHA256 over the prefix, the handle and the generation. The session row knows only a hash of the handle, so neither
+the database nor the MAC key, nor both together, are enough to make a token.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+PREFIX = "tsr1_"
+HANDLE_BYTES = 16
+MAX_GENERATION = 2**32 - 1
+_TAG_BYTES = 16
+_BODY_BYTES = 1 + HANDLE_BYTES + 4 + _TAG_BYTES
+_LENGTH = len(PREFIX) + 50
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshToken:
+    """What a genuine refresh token says: which session (through its secret handle) and which generation of it."""
+
+    key_id: int
+    handle: bytes
+    generation: int
+
+    @property
+    def session_id(self) -> str:
+        """The public name of the session: a truncated hash of the handle, 22 characters of base64url."""
+        return session_id_of(self.handle)
+
+
+def session_id_of(handle: bytes) -> str:
+    """Answer the session id that belongs to `handle`."""
+    return _base64url(hashlib.sha256(handle).digest()[:16])
+
+
+def encode(token: RefreshToken, key: bytes) -> str:
+    """Write `token` with the tag made by `key`."""
+    body = token.handle + token.generation.to_bytes(4, "big")
+    return PREFIX + _base64url(bytes([token.key_id]) + body + _tag(key, body))
+
+
+def decode(text: str, keys: Mapping[int, bytes]) -> RefreshToken | None:
+    """Read `text`; None if it is malformed or its tag was not made by one of `keys` (key id to MAC key)."""
+    body = parse(text)
+    if body is None:
+        return None
+    key = keys.get(body[0])
+    if key is None or not hmac.compare_digest(_tag(key, body[1:21]), body[21:]):
+        return None
+    return RefreshToken(body[0], body[1:17], int.from_bytes(body[17:21], "big"))
+
+
+def parse(text: str) -> bytes | None:
+    """Answer the token's raw bytes without checking the tag; None if `text` is not exactly of the format."""
+    if len(text) != _LENGTH or not text.startswith(PREFIX):
+        return None
+    encoded = text[len(PREFIX) :]
+    try:
+        body = base64.b64decode(encoded + "==", altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    # The last character has bits to spare: only one spelling of them is the token.
+    return body if len(body) == _BODY_BYTES and _base64url(body) == encoded else None
+
+
+def handle_for(key: bytes, caller: str, idempotency_key: str) -> bytes:
+    """Answer the handle of an Issue that may be repeated: the same for the same caller and idempotency key."""
+    return hmac.digest(key, b"tsr1-issue\0" + caller.encode() + b"\0" + idempotency_key.encode(), "sha256")[
+        :HANDLE_BYTES
+    ]
+
+
+def bound_digest(handle: bytes, name: str, value: str) -> str:
+    """Answer what the session row keeps of a bound `value`: keyed by the handle, so that a dump cannot be searched."""
+    return _base64url(hmac.digest(handle, f"{name}\0{value}".encode(), "sha256")[:16])
+
+
+def _tag(key: bytes, body: bytes) -> bytes:
+    return hmac.digest(key, b"tsr1" + body, "sha256")[:_TAG_BYTES]
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")

@@ -1,0 +1,83 @@
+"""Owns what a session is: the grant that Issue fixed, and the little that changes afterwards."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """The device that a session lives on, as named by the caller."""
+
+    id: str = ""
+    name: str = ""
+    platform: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientContext:
+    """From where the user's request came, as vouched for by the caller."""
+
+    ip: str = ""
+    user_agent: str = ""
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What Issue fixed for the life of a session.
+
+    `started_revision` is the revision of the revocation log that Issue had seen: a barrier of a later revision ends the
+    session, whatever the clocks of the nodes say.
+    """
+
+    session_id: str
+    client_id: str
+    subject: str
+    scopes: tuple[str, ...]
+    audiences: tuple[str, ...]
+    started_at: int
+    started_revision: int
+    expires_at: int
+    idle_ttl: int
+    access_ttl: int
+    device: Device = Device()
+    context: ClientContext = ClientContext()
+    auth_time: int | None = None
+    acr: str = ""
+    amr: tuple[str, ...] = ()
+    claims: str = ""
+    credential_digest: str = ""
+
+    @property
+    def device_id(self) -> str:
+        """The device that the session lives on; empty if none was named."""
+        return self.device.id
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A grant and its present state. `generation` counts the rotations; it names the one valid refresh token."""
+
+    grant: Grant
+    generation: int
+    rotated_at: int
+    used_at: int
+    revoked_at: int | None = None
+    revoke_reason: str = ""
+
+    @property
+    def idle_expires_at(self) -> int:
+        """When the session ends unless it is used before."""
+        return min(self.used_at + self.grant.idle_ttl, self.grant.expires_at)
+
+    def is_live(self, now: int) -> bool:
+        """Whether it is neither expired nor revoked by itself."""
+        return self.revoked_at is None and not self.is_expired(now)
+
+    def is_expired(self, now: int) -> bool:
+        """Whether the idle or the absolute lifetime is over."""
+        return now >= self.idle_expires_at
+
+
+def begin(grant: Grant) -> Session:
+    """Answer the session that starts with `grant`."""
+    return Session(grant, generation=0, rotated_at=grant.started_at, used_at=grant.started_at)

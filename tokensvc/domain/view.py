@@ -1,0 +1,74 @@
+"""Owns the in-memory picture of the revocation log and of the clients, from which introspection answers."""
+
+import heapq
+
+from tokensvc.domain.access_token import AccessToken
+from tokensvc.domain.client import Client
+from tokensvc.domain.revocation import BARRIERS, Barrier, BarrierKey, EntryKind, LogEntry, device_key
+
+# Expired entries are kept this much longer: a clock that is set back must not revive what they ended.
+GRACE = 2 * 60 * 60 * 1000
+
+_NO_BARRIER = Barrier()
+
+
+class View:
+    """Every unexpired entry of the log up to `revision`, and every client as it was then."""
+
+    def __init__(self) -> None:
+        self.revision = 0
+        self.clients: dict[str, Client] = {}
+        self._ended_tokens: set[str] = set()
+        self._ended_sessions: set[str] = set()
+        self._barriers: dict[BarrierKey, Barrier] = {}
+        self._expiries: list[tuple[int, EntryKind, str]] = []
+        self._barrier_expiries: dict[BarrierKey, int] = {}
+
+    def __len__(self) -> int:
+        """How many tokens, sessions and barriers it holds."""
+        return len(self._ended_tokens) + len(self._ended_sessions) + len(self._barriers)
+
+    def apply(self, entry: LogEntry) -> None:
+        """Take in the next entry of the log."""
+        self.revision = entry.revision
+        match entry.kind:
+            case EntryKind.TOKEN:
+                self._ended_tokens.add(entry.key)
+            case EntryKind.SESSION:
+                self._ended_sessions.add(entry.key)
+            case EntryKind.CLIENT_CHANGED:
+                return
+            case _:
+                key = (entry.kind, entry.key)
+                self._barriers[key] = self._barriers.get(key, _NO_BARRIER).raised_by(entry)
+                self._barrier_expiries[key] = max(entry.expires_at, self._barrier_expiries.get(key, 0))
+        heapq.heappush(self._expiries, (entry.expires_at, entry.kind, entry.key))
+
+    def forget(self, now: int) -> None:
+        """Drop what can concern no living token any more."""
+        while self._expiries and self._expiries[0][0] + GRACE < now:
+            _, kind, key = heapq.heappop(self._expiries)
+            if kind in BARRIERS:
+                if self._barrier_expiries.get((kind, key), now) + GRACE < now:
+                    del self._barriers[kind, key], self._barrier_expiries[kind, key]
+            else:
+                (self._ended_tokens if kind is EntryKind.TOKEN else self._ended_sessions).discard(key)
+
+    def has_revoked(self, token: AccessToken) -> bool:
+        """Whether an entry ends `token`, itself or through its session, subject, client or device."""
+        if token.token_id in self._ended_tokens or token.session_id in self._ended_sessions:
+            return True
+        if not self._barriers:
+            return False
+        return (
+            self._bars((EntryKind.SUBJECT, token.subject), token)
+            or self._bars((EntryKind.CLIENT, token.client_id), token)
+            or (
+                token.device_id != ""
+                and self._bars((EntryKind.DEVICE, device_key(token.subject, token.device_id)), token)
+            )
+        )
+
+    def _bars(self, key: BarrierKey, token: AccessToken) -> bool:
+        barrier = self._barriers.get(key)
+        return barrier is not None and barrier.covers(token.started_at, token.started_revision)

@@ -1,0 +1,130 @@
+"""Owns the interfaces between the services and what lies outside: the store, the keys, time and chance."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from tokensvc.domain.access_token import AccessToken
+from tokensvc.domain.client import Client
+from tokensvc.domain.effects import Effects
+from tokensvc.domain.keys import StoredKey
+from tokensvc.domain.refresh_token import RefreshToken
+from tokensvc.domain.session import Grant, Session
+from tokensvc.domain.view import View
+
+T = TypeVar("T")
+
+Clock = Callable[[], int]
+"""Answers the present moment in milliseconds since the Unix epoch."""
+
+Randomness = Callable[[int], bytes]
+"""Answers that many unpredictable bytes."""
+
+
+class Rows(Protocol):
+    """The rows that a decision may look at, as they are inside its transaction."""
+
+    def session(self, session_id: str) -> Session | None:
+        """The session, if there is one."""
+
+    def client(self, client_id: str) -> Client | None:
+        """The client, if there is one."""
+
+    def barred(self, grant: Grant) -> bool:
+        """Whether a barrier of its subject, device or client ends `grant`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit(Generic[T]):
+    """One write: the rows to load, and the pure decision on them. The store may run `decide` more than once."""
+
+    decide: Callable[[Rows], Effects[T]]
+    session_id: str = ""
+    client_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed(Generic[T]):
+    """A durable outcome, and the revision of the last log entry written with it (zero without one)."""
+
+    outcome: T
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A session as read outside a transaction, and whether a barrier ends it."""
+
+    session: Session
+    barred: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFilter:
+    """Which sessions to list: empty values do not filter. `before` is where the page begins, newest first."""
+
+    subject: str = ""
+    client_id: str = ""
+    device_id: str = ""
+    before: tuple[int, str] | None = None
+    limit: int = 100
+
+
+class Store(Protocol):
+    """Where sessions, clients, keys and the revocation log are kept.
+
+    Every method refuses with STORE_UNAVAILABLE when the database cannot answer; nothing is half done then.
+    """
+
+    async def commit(self, unit: Unit[T]) -> Committed[T]:
+        """Run `unit` in a transaction, together with others; answer when it is durable."""
+
+    async def view(self, *, min_revision: int = 0, max_staleness: int = 0) -> View:
+        """The view of the log; with `max_staleness` zero, not older than this call (milliseconds).
+
+        Refuses with STORE_UNAVAILABLE if the log has not reached `min_revision`.
+        """
+
+    async def session(self, session_id: str) -> SessionRow | None:
+        """One session as it is now."""
+
+    async def sessions(self, wanted: SessionFilter) -> Sequence[SessionRow]:
+        """Sessions by `wanted`, the one that began last first."""
+
+    async def keys(self) -> Sequence[StoredKey]:
+        """All keys with their wrapped private parts."""
+
+    async def add_first_keys(self, keys: Sequence[StoredKey]) -> None:
+        """Add `keys` if there are none yet; of several nodes that start together one wins."""
+
+    async def prune(self, now: int, limit: int) -> int:
+        """Delete up to `limit` rows of each table that nothing needs any more; answer how many."""
+
+    async def close(self) -> None:
+        """Finish what was begun and let go of the database."""
+
+
+class AccessTokens(Protocol):
+    """Signs and verifies access tokens."""
+
+    def sign(self, token: AccessToken) -> str:
+        """Answer the JWT of `token`."""
+
+    def verify(self, text: str) -> AccessToken | None:
+        """Read a JWT; None unless it is genuine and well-formed. Says nothing about its lifetime."""
+
+    def jwks(self) -> str:
+        """The public keys as a JWK Set (RFC 7517)."""
+
+
+class RefreshTokens(Protocol):
+    """Writes and checks refresh tokens with the service's MAC keys."""
+
+    def mint(self, handle: bytes, generation: int) -> str:
+        """Answer the token of `generation` for the session behind `handle`."""
+
+    def open(self, text: str) -> RefreshToken | None:
+        """Read a token; None unless it is genuine."""
+
+    def handle_for(self, caller: str, idempotency_key: str) -> bytes:
+        """Answer the handle that belongs to a caller's idempotency key."""

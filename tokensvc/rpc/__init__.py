@@ -1,0 +1,1 @@
+"""The gRPC side: protobuf to domain and back, callers, errors, and the server's life."""

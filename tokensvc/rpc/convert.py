@@ -1,0 +1,176 @@
+"""Owns the translation between protobuf messages and the values of domain and services."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from google.protobuf import duration_pb2, json_format, struct_pb2, timestamp_pb2
+from tokensvc_pb.v1 import session_service_pb2, token_pb2, token_service_pb2
+
+from tokensvc.domain.access_token import AccessToken
+from tokensvc.domain.errors import Reason, RefusedError, invalid
+from tokensvc.domain.session import ClientContext, Device, Session
+from tokensvc.services.introspect import Active
+from tokensvc.services.sessions import ListedSession, SessionState
+from tokensvc.services.token_set import BEARER, TokenSet
+
+_STATES = {
+    SessionState.ACTIVE: session_service_pb2.SESSION_STATE_ACTIVE,
+    SessionState.REVOKED: session_service_pb2.SESSION_STATE_REVOKED,
+    SessionState.EXPIRED: session_service_pb2.SESSION_STATE_EXPIRED,
+}
+_NANOS = 1_000_000_000
+
+INACTIVE = token_service_pb2.IntrospectResponse()
+
+
+def moment_of(message: Any, field: str) -> int | None:
+    """The Timestamp `field` of `message` in milliseconds since the epoch; None if it is absent."""
+    return _milliseconds(getattr(message, field), field) if message.HasField(field) else None
+
+
+def span_of(message: Any, field: str) -> int | None:
+    """The Duration `field` of `message` in milliseconds; None if it is absent."""
+    return _milliseconds(getattr(message, field), field) if message.HasField(field) else None
+
+
+def _milliseconds(value: timestamp_pb2.Timestamp | duration_pb2.Duration, field: str) -> int:
+    if not -_NANOS < value.nanos < _NANOS or abs(value.seconds) > 315_576_000_000:  # noqa: PLR2004 - 10,000 years
+        raise invalid(field, f"{field} is out of range")
+    return value.seconds * 1000 + value.nanos // 1_000_000
+
+
+def timestamp(milliseconds: int) -> timestamp_pb2.Timestamp:
+    """The Timestamp of a moment."""
+    return timestamp_pb2.Timestamp(seconds=milliseconds // 1000, nanos=milliseconds % 1000 * 1_000_000)
+
+
+def device_of(message: token_pb2.Device) -> Device:
+    """The device in `message`."""
+    return Device(message.id, message.name, message.platform)
+
+
+def context_of(message: token_pb2.ClientContext) -> ClientContext:
+    """The context in `message`."""
+    return ClientContext(message.ip, message.user_agent, message.location)
+
+
+def claims_of(message: struct_pb2.Struct) -> Mapping[str, Any]:
+    """The JSON object in `message`."""
+    try:
+        claims: dict[str, Any] = _whole(json_format.MessageToDict(message))
+    except (json_format.Error, ValueError):
+        raise invalid("claims", "claims has a value that JSON does not know") from None
+    return claims
+
+
+def _whole(value: Any) -> Any:
+    """A Struct knows only doubles; whole numbers become integers again."""
+    if isinstance(value, dict):
+        return {name: _whole(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def refuse_proof(message: Any, field: str) -> None:
+    """Refuse a request that relies on proof of possession: what is not checked must not seem so."""
+    if message.HasField(field):
+        raise RefusedError(Reason.NOT_IMPLEMENTED, f"{field} is not offered yet", field)
+
+
+def token_fields(tokens: TokenSet) -> dict[str, Any]:
+    """The fields that IssueResponse and RefreshResponse share."""
+    return {
+        "access_token": tokens.access_token,
+        "token_type": tokens.token_type,
+        "expires_in": tokens.expires_in,
+        "refresh_token": tokens.refresh_token,
+        "refresh_expires_in": tokens.refresh_expires_in,
+        "scopes": tokens.scopes,
+        "session_id": tokens.session_id,
+        "revision": tokens.revision,
+    }
+
+
+def introspection(active: Active | None) -> token_service_pb2.IntrospectResponse:
+    """The answer without its revision. It is shared between calls: copy it, never change it."""
+    if active is None:
+        return INACTIVE
+    return _of_access_token(active) if isinstance(active, AccessToken) else _of_session(active)
+
+
+@lru_cache(maxsize=32_768)
+def _of_access_token(token: AccessToken) -> token_service_pb2.IntrospectResponse:
+    return token_service_pb2.IntrospectResponse(
+        active=True,
+        scopes=token.scopes,
+        client_id=token.client_id,
+        subject=token.subject,
+        audiences=token.audiences,
+        issuer=token.issuer,
+        token_id=token.token_id,
+        issued_at=timestamp(token.issued_at),
+        expires_at=timestamp(token.expires_at),
+        token_type=BEARER,
+        token_use=token_pb2.TOKEN_USE_ACCESS,
+        session_id=token.session_id,
+        device_id=token.device_id,
+        auth_time=timestamp(token.auth_time) if token.auth_time is not None else None,
+        acr=token.acr,
+        amr=token.amr,
+        claims=_struct(token.claims) if token.claims else None,
+    )
+
+
+def _of_session(session: Session) -> token_service_pb2.IntrospectResponse:
+    grant = session.grant
+    return token_service_pb2.IntrospectResponse(
+        active=True,
+        scopes=grant.scopes,
+        client_id=grant.client_id,
+        subject=grant.subject,
+        audiences=grant.audiences,
+        issued_at=timestamp(session.rotated_at),
+        expires_at=timestamp(session.idle_expires_at),
+        token_use=token_pb2.TOKEN_USE_REFRESH,
+        session_id=grant.session_id,
+        device_id=grant.device_id,
+        auth_time=timestamp(grant.auth_time) if grant.auth_time is not None else None,
+        acr=grant.acr,
+        amr=grant.amr,
+    )
+
+
+def _struct(claims: Mapping[str, Any]) -> struct_pb2.Struct:
+    message = struct_pb2.Struct()
+    json_format.ParseDict(dict(claims), message)
+    return message
+
+
+def session_message(listed: ListedSession, current_session_id: str = "") -> session_service_pb2.Session:
+    """A session as SessionService shows it."""
+    session, grant = listed.session, listed.session.grant
+    return session_service_pb2.Session(
+        session_id=grant.session_id,
+        client_id=grant.client_id,
+        subject=grant.subject,
+        device=token_pb2.Device(id=grant.device.id, name=grant.device.name, platform=grant.device.platform),
+        context=token_pb2.ClientContext(
+            ip=grant.context.ip, user_agent=grant.context.user_agent, location=grant.context.location
+        ),
+        scopes=grant.scopes,
+        audiences=grant.audiences,
+        state=_STATES[listed.state],
+        generation=session.generation,
+        started_at=timestamp(grant.started_at),
+        last_used_at=timestamp(session.used_at),
+        idle_expires_at=timestamp(session.idle_expires_at),
+        expires_at=timestamp(grant.expires_at),
+        revoked_at=timestamp(session.revoked_at) if session.revoked_at is not None else None,
+        revoke_reason=session.revoke_reason,
+        auth_time=timestamp(grant.auth_time) if grant.auth_time is not None else None,
+        acr=grant.acr,
+        amr=grant.amr,
+        current=bool(current_session_id) and current_session_id == grant.session_id,
+    )

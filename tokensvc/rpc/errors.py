@@ -1,0 +1,57 @@
+"""Owns how a refusal is put on the wire: one table from reason to status code, and the standard details."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import grpc
+from google.protobuf import any_pb2
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+
+from tokensvc.domain.errors import Reason, RefusedError
+
+DOMAIN: Final = "tokensvc"
+DETAILS_KEY: Final = "grpc-status-details-bin"
+
+CODES: Final[Mapping[Reason, grpc.StatusCode]] = {
+    Reason.INVALID_REQUEST: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.INVALID_SCOPE: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.INVALID_AUDIENCE: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.CALLER_UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
+    Reason.REFRESH_TOKEN_INVALID: grpc.StatusCode.UNAUTHENTICATED,
+    Reason.REFRESH_TOKEN_EXPIRED: grpc.StatusCode.UNAUTHENTICATED,
+    Reason.REFRESH_TOKEN_REVOKED: grpc.StatusCode.UNAUTHENTICATED,
+    Reason.REFRESH_TOKEN_REUSED: grpc.StatusCode.UNAUTHENTICATED,
+    Reason.BINDING_MISMATCH: grpc.StatusCode.UNAUTHENTICATED,
+    Reason.CREDENTIAL_CHANGED: grpc.StatusCode.UNAUTHENTICATED,
+    Reason.SUBJECT_TOKEN_INVALID: grpc.StatusCode.UNAUTHENTICATED,
+    Reason.CALLER_NOT_PERMITTED: grpc.StatusCode.PERMISSION_DENIED,
+    Reason.CLIENT_MISMATCH: grpc.StatusCode.PERMISSION_DENIED,
+    Reason.CLIENT_DISABLED: grpc.StatusCode.PERMISSION_DENIED,
+    Reason.CLIENT_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Reason.SESSION_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Reason.KEY_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Reason.CLIENT_EXISTS: grpc.StatusCode.ALREADY_EXISTS,
+    Reason.RATE_LIMITED: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Reason.OVERLOADED: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Reason.STORE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    Reason.INTERNAL: grpc.StatusCode.INTERNAL,
+    Reason.NOT_IMPLEMENTED: grpc.StatusCode.UNIMPLEMENTED,
+}
+
+
+def status_of(error: RefusedError) -> tuple[grpc.StatusCode, str, tuple[tuple[str, bytes], ...]]:
+    """Answer the code, the message and the trailing metadata for `error`."""
+    code = CODES[error.reason]
+    details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason.value, domain=DOMAIN)]
+    if error.field:
+        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.message)
+        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    status = status_pb2.Status(code=code.value[0], message=error.message, details=map(_packed, details))
+    return code, error.message, ((DETAILS_KEY, status.SerializeToString()),)
+
+
+def _packed(message: Message) -> any_pb2.Any:
+    packed = any_pb2.Any()
+    packed.Pack(message)
+    return packed

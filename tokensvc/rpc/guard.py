@@ -1,0 +1,115 @@
+"""Owns what every RPC passes through: the caller is recognised, and whatever goes wrong becomes a clean status."""
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import grpc
+import structlog
+from google.protobuf import message_factory
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import DecodeError, Message
+
+from tokensvc.domain.errors import Reason, RefusedError
+from tokensvc.ports import Store
+from tokensvc.rpc.caller import caller_of
+from tokensvc.rpc.errors import status_of
+from tokensvc.services.call import Call
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Handler = Callable[[Any, Context], Awaitable[Any]]
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """An RPC for authenticated callers. `max_staleness` reads from a request how old the view of the log may be."""
+
+    serve: Callable[[Call, Any], Awaitable[Message]]
+    max_staleness: Callable[[Any], int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenMethod:
+    """An RPC for everybody."""
+
+    serve: Callable[[Any, Context], Awaitable[Message]]
+
+
+class Guard:
+    """Turns methods into gRPC handlers."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def service(
+        self, descriptor: ServiceDescriptor, methods: Mapping[str, Method | OpenMethod]
+    ) -> grpc.GenericRpcHandler:
+        """Answer the handler of a whole service; what `methods` does not name is UNIMPLEMENTED."""
+        handlers = {method.name: self._rpc(method, methods.get(method.name)) for method in descriptor.methods}
+        return grpc.method_handlers_generic_handler(descriptor.full_name, handlers)
+
+    def _rpc(
+        self, descriptor: MethodDescriptor, method: Method | OpenMethod | None
+    ) -> "grpc.RpcMethodHandler[Any, Any]":
+        handler = self._handler(method) if method else _not_implemented
+        deserializer = _deserializer(message_factory.GetMessageClass(descriptor.input_type))
+        serializer = message_factory.GetMessageClass(descriptor.output_type).SerializeToString
+        if descriptor.server_streaming:
+            return grpc.unary_stream_rpc_method_handler(handler, deserializer, serializer)
+        return grpc.unary_unary_rpc_method_handler(handler, deserializer, serializer)
+
+    def _handler(self, method: Method | OpenMethod) -> Handler:
+        serve = method.serve if isinstance(method, OpenMethod) else self._authenticated(method)
+
+        async def handle(request: Message | None, context: Context) -> Message:
+            try:
+                return await serve(request, context) if request is not None else _refuse_bytes()
+            except RefusedError as error:
+                refusal = error
+            except Exception as error:  # noqa: BLE001 - the one place where a defect is kept from the wire
+                refusal = _defect(error)
+            await abort(context, refusal)
+
+        return handle
+
+    def _authenticated(self, method: Method) -> Handler:
+        async def serve(request: Any, context: Context) -> Message:
+            staleness = method.max_staleness(request) if method.max_staleness else 0
+            view = await self._store.view(max_staleness=staleness)
+            return await method.serve(Call(caller_of(context.invocation_metadata(), view), view), request)
+
+        return serve
+
+
+async def abort(context: Context, refusal: RefusedError) -> NoReturn:
+    """End the RPC with the status of `refusal`."""
+    code, message, trailer = status_of(refusal)
+    await context.abort(code, message, trailer)
+
+
+def _defect(error: Exception) -> RefusedError:
+    """Log the defect under an id and tell the caller nothing but the id."""
+    request_id = secrets.token_hex(8)
+    _log.error("internal error", request_id=request_id, exc_info=error)
+    return RefusedError(Reason.INTERNAL, f"internal error, request id {request_id}")
+
+
+def _refuse_bytes() -> NoReturn:
+    raise RefusedError(Reason.INVALID_REQUEST, "the request is not a message of the method's type")
+
+
+async def _not_implemented(_request: object, context: Context) -> None:
+    await abort(context, RefusedError(Reason.NOT_IMPLEMENTED, "this method is not offered yet"))
+
+
+def _deserializer(message_class: type[Message]) -> Callable[[bytes], Message | None]:
+    def deserialize(data: bytes) -> Message | None:
+        try:
+            return message_class.FromString(data)
+        except DecodeError:
+            return None  # answered in the handler, where an error can have details
+
+    return deserialize

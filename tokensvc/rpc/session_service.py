@@ -1,0 +1,43 @@
+"""Owns SessionService: each RPC as a translation around one use case."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tokensvc_pb.v1 import session_service_pb2 as pb
+
+from tokensvc.rpc import convert
+from tokensvc.rpc.guard import Method
+from tokensvc.services.call import Call
+from tokensvc.services.sessions import SessionQuery, Sessions
+
+DESCRIPTOR = pb.DESCRIPTOR.services_by_name["SessionService"]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionService:
+    """The RPCs of SessionService."""
+
+    sessions: Sessions
+
+    def methods(self) -> Mapping[str, Method]:
+        """The methods by their names in the proto."""
+        return {"ListSessions": Method(self.list_sessions), "GetSession": Method(self.get_session)}
+
+    async def list_sessions(self, call: Call, request: pb.ListSessionsRequest) -> pb.ListSessionsResponse:
+        """A page of sessions."""
+        query = SessionQuery(
+            subject=request.subject,
+            client_id=request.client_id,
+            device_id=request.device_id,
+            include_ended=request.include_ended,
+            page_size=request.page_size,
+            page_token=request.page_token,
+        )
+        found, next_page_token = await self.sessions.list_sessions(call, query)
+        shown = [convert.session_message(listed, request.current_session_id) for listed in found]
+        return pb.ListSessionsResponse(sessions=shown, next_page_token=next_page_token)
+
+    async def get_session(self, call: Call, request: pb.GetSessionRequest) -> pb.GetSessionResponse:
+        """One session."""
+        listed = await self.sessions.get_session(call, request.session_id)
+        return pb.GetSessionResponse(session=convert.session_message(listed))

@@ -1,0 +1,133 @@
+"""Owns TokenService: each RPC as a translation around one use case."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tokensvc_pb.v1 import token_service_pb2 as pb
+
+from tokensvc.domain.errors import invalid
+from tokensvc.rpc import convert
+from tokensvc.rpc.guard import Method
+from tokensvc.services.call import Call
+from tokensvc.services.introspect import Freshness, IntrospectQuery, IntrospectTokens
+from tokensvc.services.issue import IssueOrder, IssueTokens
+from tokensvc.services.refresh import RefreshOrder, RefreshTokensOfSession
+from tokensvc.services.revoke import (
+    ClientTarget,
+    DeviceTarget,
+    RevokeTokens,
+    SessionTarget,
+    SubjectTarget,
+    Target,
+    TokenTarget,
+)
+
+DESCRIPTOR = pb.DESCRIPTOR.services_by_name["TokenService"]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenService:
+    """The RPCs of TokenService."""
+
+    issuing: IssueTokens
+    refreshing: RefreshTokensOfSession
+    revoking: RevokeTokens
+    introspecting: IntrospectTokens
+
+    def methods(self) -> Mapping[str, Method]:
+        """The methods by their names in the proto."""
+        return {
+            "Issue": Method(self.issue),
+            "Refresh": Method(self.refresh),
+            "Revoke": Method(self.revoke),
+            "Introspect": Method(self.introspect, max_staleness=_max_staleness),
+            "BatchIntrospect": Method(self.batch_introspect, max_staleness=_max_staleness),
+        }
+
+    async def issue(self, call: Call, request: pb.IssueRequest) -> pb.IssueResponse:
+        """RFC 6749, 5.1."""
+        convert.refuse_proof(request, "confirmation")
+        order = IssueOrder(
+            subject=request.subject,
+            client_id=request.client_id,
+            scopes=tuple(request.scopes),
+            audiences=tuple(request.audiences),
+            access_only=request.access_only,
+            device=convert.device_of(request.device),
+            context=convert.context_of(request.context),
+            access_ttl=convert.span_of(request, "access_ttl"),
+            refresh_ttl=convert.span_of(request, "refresh_ttl"),
+            auth_time=convert.moment_of(request, "auth_time"),
+            acr=request.acr,
+            amr=tuple(request.amr),
+            claims=convert.claims_of(request.claims) if request.HasField("claims") else {},
+            credential_version=request.credential_version,
+            idempotency_key=request.idempotency_key,
+        )
+        return pb.IssueResponse(**convert.token_fields(await self.issuing.issue(call, order)))
+
+    async def refresh(self, call: Call, request: pb.RefreshRequest) -> pb.RefreshResponse:
+        """RFC 6749, 6."""
+        convert.refuse_proof(request, "dpop")
+        order = RefreshOrder(
+            refresh_token=request.refresh_token,
+            client_id=request.client_id,
+            scopes=tuple(request.scopes),
+            audiences=tuple(request.audiences),
+            device_id=request.device_id,
+            context=convert.context_of(request.context),
+            credential_version=request.credential_version,
+        )
+        return pb.RefreshResponse(**convert.token_fields(await self.refreshing.refresh(call, order)))
+
+    async def revoke(self, call: Call, request: pb.RevokeRequest) -> pb.RevokeResponse:
+        """RFC 7009."""
+        issued_before = convert.moment_of(request, "issued_before")
+        revision = await self.revoking.revoke(call, _target(request), request.reason, issued_before)
+        return pb.RevokeResponse(revision=revision)
+
+    async def introspect(self, call: Call, request: pb.IntrospectRequest) -> pb.IntrospectResponse:
+        """RFC 7662."""
+        convert.refuse_proof(request, "dpop")
+        query = IntrospectQuery(request.token, tuple(request.required_scopes), request.audience)
+        active, revision = await self.introspecting.introspect(call, query, _freshness(request))
+        if active is None:
+            return convert.INACTIVE
+        answer = pb.IntrospectResponse()
+        answer.CopyFrom(convert.introspection(active))
+        answer.revision = revision
+        return answer
+
+    async def batch_introspect(self, call: Call, request: pb.BatchIntrospectRequest) -> pb.BatchIntrospectResponse:
+        """RFC 7662 for many tokens at once."""
+        found, revision = await self.introspecting.introspect_all(call, request.tokens, _freshness(request))
+        return pb.BatchIntrospectResponse(results=map(convert.introspection, found), revision=revision)
+
+
+def _max_staleness(request: pb.IntrospectRequest | pb.BatchIntrospectRequest) -> int:
+    staleness = convert.span_of(request, "max_staleness") or 0
+    if staleness < 0:
+        raise invalid("max_staleness", "max_staleness is negative")
+    return staleness
+
+
+def _freshness(request: pb.IntrospectRequest | pb.BatchIntrospectRequest) -> Freshness:
+    if request.min_revision < 0:
+        raise invalid("min_revision", "min_revision is negative")
+    return Freshness(request.min_revision, _max_staleness(request))
+
+
+def _target(request: pb.RevokeRequest) -> Target:
+    match request.WhichOneof("target"):
+        case "token":
+            return TokenTarget(request.token)
+        case "session_id":
+            return SessionTarget(request.session_id)
+        case "subject":
+            return SubjectTarget(request.subject)
+        case "device":
+            return DeviceTarget(request.device.subject, request.device.device_id)
+        case "client_id":
+            return ClientTarget(request.client_id)
+        case _:
+            raise invalid("target", "one of token, session_id, subject, device and client_id is required")

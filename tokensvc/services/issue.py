@@ -1,0 +1,187 @@
+"""Owns Issue: a new session with its first tokens, or one access token alone."""
+
+import ipaddress
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tokensvc.domain import bounds
+from tokensvc.domain.access_token import RESERVED
+from tokensvc.domain.client import Client, Permission
+from tokensvc.domain.effects import Effects, Refused
+from tokensvc.domain.errors import Reason, RefusedError, invalid
+from tokensvc.domain.grants import narrow_audiences, narrow_scopes
+from tokensvc.domain.issue import Issued, decide_issue, issued_event, lifetime
+from tokensvc.domain.refresh_token import HANDLE_BYTES, bound_digest, session_id_of
+from tokensvc.domain.session import ClientContext, Device, Grant
+from tokensvc.ports import Clock, Randomness, RefreshTokens, Rows, Store, Unit
+from tokensvc.services.call import Call
+from tokensvc.services.token_set import AccessTokenMinter, TokenSet
+
+_SHORTEST_IDEMPOTENCY_KEY = 16
+
+
+@dataclass(frozen=True, slots=True)
+class IssueOrder:
+    """What Issue was asked for, not yet checked. Spans and moments in milliseconds."""
+
+    subject: str
+    client_id: str = ""
+    scopes: tuple[str, ...] = ()
+    audiences: tuple[str, ...] = ()
+    access_only: bool = False
+    device: Device = Device()
+    context: ClientContext = ClientContext()
+    access_ttl: int | None = None
+    refresh_ttl: int | None = None
+    auth_time: int | None = None
+    acr: str = ""
+    amr: tuple[str, ...] = ()
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    credential_version: str = field(default="", repr=False)
+    idempotency_key: str = field(default="", repr=False)
+
+
+class IssueTokens:
+    """The use case Issue."""
+
+    def __init__(
+        self,
+        store: Store,
+        minter: AccessTokenMinter,
+        refresh_tokens: RefreshTokens,
+        clock: Clock,
+        randomness: Randomness,
+    ) -> None:
+        self._store = store
+        self._minter = minter
+        self._refresh_tokens = refresh_tokens
+        self._clock = clock
+        self._randomness = randomness
+
+    async def issue(self, call: Call, order: IssueOrder) -> TokenSet:
+        """Issue tokens as `order` says; refuses with RefusedError."""
+        call.require(Permission.ISSUE)
+        check_order(order)
+        client = _client_of(call, order)
+        now = self._clock()
+        handle = self._handle(call, order)
+        grant = _grant(order, client, handle, now, call.view.revision)
+        caller = call.caller
+
+        def decide(rows: Rows) -> Effects[Issued | Refused]:
+            if order.access_only:
+                return Effects(Issued(grant, None), audit=(issued_event("access_token.issued", grant, caller),))
+            existing = rows.session(grant.session_id)
+            return decide_issue(grant, caller, existing, barred=existing is not None and rows.barred(existing.grant))
+
+        committed = await self._store.commit(Unit(decide, session_id=grant.session_id))
+        if isinstance(committed.outcome, Refused):
+            raise committed.outcome.error()
+        return self._answer(committed.outcome, handle, now, call.view.revision)
+
+    def _handle(self, call: Call, order: IssueOrder) -> bytes:
+        if order.idempotency_key:
+            return self._refresh_tokens.handle_for(call.caller.client_id, order.idempotency_key)
+        return self._randomness(HANDLE_BYTES)
+
+    def _answer(self, issued: Issued, handle: bytes, now: int, revision: int) -> TokenSet:
+        grant, session = issued.grant, issued.session
+        access_token, expires_in = self._minter.mint(grant, grant.scopes, grant.audiences, now)
+        if session is None:
+            return TokenSet(access_token, expires_in, grant.scopes, revision)
+        return TokenSet(
+            access_token,
+            expires_in,
+            grant.scopes,
+            revision,
+            refresh_token=self._refresh_tokens.mint(handle, session.generation),
+            refresh_expires_in=(session.idle_expires_at - now) // 1000,
+            session_id=grant.session_id,
+        )
+
+
+def check_order(order: IssueOrder) -> None:
+    """Refuse an order with a value out of bounds, naming the field."""
+    bounds.text(order.subject, "subject", required=True)
+    if order.client_id:
+        bounds.client_id(order.client_id)
+    bounds.scopes(order.scopes)
+    bounds.audiences(order.audiences)
+    for name in ("id", "name", "platform"):
+        bounds.text(getattr(order.device, name), f"device.{name}")
+    check_context(order.context)
+    bounds.ttl(order.access_ttl, "access_ttl")
+    bounds.ttl(order.refresh_ttl, "refresh_ttl")
+    if order.auth_time is not None and order.auth_time < 0:
+        raise invalid("auth_time", "auth_time is before 1970")
+    bounds.text(order.acr, "acr")
+    bounds.texts(order.amr, "amr")
+    bounds.text(order.credential_version, "credential_version")
+    bounds.text(order.idempotency_key, "idempotency_key")
+    if order.idempotency_key and len(order.idempotency_key) < _SHORTEST_IDEMPOTENCY_KEY:
+        raise invalid("idempotency_key", f"idempotency_key is shorter than {_SHORTEST_IDEMPOTENCY_KEY} characters")
+    if order.claims.keys() & RESERVED:
+        raise invalid("claims", "claims names a reserved claim")
+    if len(_claims_json(order.claims).encode()) > bounds.MAX_CLAIMS_BYTES:
+        raise invalid("claims", f"claims is longer than {bounds.MAX_CLAIMS_BYTES} bytes")
+
+
+def check_context(context: ClientContext) -> None:
+    """Refuse a context with a value out of bounds, naming the field."""
+    if context.ip:
+        try:
+            ipaddress.ip_address(context.ip)
+        except ValueError:
+            raise invalid("context.ip", "context.ip is not an IP address") from None
+    bounds.text(context.user_agent, "context.user_agent", most=bounds.MAX_USER_AGENT)
+    bounds.text(context.location, "context.location")
+
+
+def _client_of(call: Call, order: IssueOrder) -> Client:
+    client_id = order.client_id or call.caller.client_id
+    if not call.caller.may_act_for(client_id):
+        raise RefusedError(Reason.CALLER_NOT_PERMITTED, "the caller may not act for this client", "client_id")
+    client = call.view.clients.get(client_id)
+    if client is None:
+        raise RefusedError(Reason.CLIENT_NOT_FOUND, "there is no client with this client_id", "client_id")
+    if client.disabled:
+        raise RefusedError(Reason.CLIENT_DISABLED, "the client is disabled", "client_id")
+    return client
+
+
+def _grant(order: IssueOrder, client: Client, handle: bytes, now: int, revision: int) -> Grant:
+    policy = client.policy
+    scopes = narrow_scopes(bounds.scopes(order.scopes), policy.scopes)
+    audiences = narrow_audiences(bounds.audiences(order.audiences), policy.audiences)
+    if isinstance(scopes, Refused):
+        raise scopes.error()
+    if isinstance(audiences, Refused):
+        raise audiences.error()
+    access_ttl = lifetime(order.access_ttl, policy.access_ttl)
+    absolute_ttl = access_ttl if order.access_only else lifetime(order.refresh_ttl, policy.refresh_absolute_ttl)
+    digest = bound_digest(handle, "credential_version", order.credential_version) if order.credential_version else ""
+    return Grant(
+        session_id="" if order.access_only else session_id_of(handle),
+        client_id=client.client_id,
+        subject=order.subject,
+        scopes=scopes,
+        audiences=audiences,
+        started_at=now,
+        started_revision=revision,
+        expires_at=now + absolute_ttl,
+        idle_ttl=min(policy.refresh_idle_ttl, absolute_ttl),
+        access_ttl=access_ttl,
+        device=order.device,
+        context=order.context,
+        auth_time=order.auth_time,
+        acr=order.acr,
+        amr=order.amr,
+        claims=_claims_json(order.claims) if order.claims else "",
+        credential_digest=digest,
+    )
+
+
+def _claims_json(claims: Mapping[str, Any]) -> str:
+    return json.dumps(claims, separators=(",", ":"), sort_keys=True)

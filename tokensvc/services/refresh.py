@@ -1,0 +1,89 @@
+"""Owns Refresh: from a presented refresh token to the next tokens of its session."""
+
+from dataclasses import dataclass, field
+
+from tokensvc.domain import bounds
+from tokensvc.domain.client import Permission
+from tokensvc.domain.effects import Effects, Refused
+from tokensvc.domain.errors import Reason, RefusedError
+from tokensvc.domain.refresh import RefreshAttempt, Refreshed, decide_refresh
+from tokensvc.domain.session import ClientContext
+from tokensvc.ports import Clock, RefreshTokens, Rows, Store, Unit
+from tokensvc.services.call import Call
+from tokensvc.services.issue import check_context
+from tokensvc.services.token_set import AccessTokenMinter, TokenSet
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshOrder:
+    """What Refresh was asked for, not yet checked."""
+
+    refresh_token: str = field(repr=False)
+    client_id: str = ""
+    scopes: tuple[str, ...] = ()
+    audiences: tuple[str, ...] = ()
+    device_id: str = ""
+    context: ClientContext = ClientContext()
+    credential_version: str = field(default="", repr=False)
+
+
+class RefreshTokensOfSession:
+    """The use case Refresh."""
+
+    def __init__(self, store: Store, minter: AccessTokenMinter, refresh_tokens: RefreshTokens, clock: Clock) -> None:
+        self._store = store
+        self._minter = minter
+        self._refresh_tokens = refresh_tokens
+        self._clock = clock
+
+    async def refresh(self, call: Call, order: RefreshOrder) -> TokenSet:
+        """Answer the next tokens; refuses with RefusedError. A forged token costs no look at the database."""
+        call.require(Permission.REFRESH)
+        attempt = self._attempt(call, order)
+        session_id, clients = attempt.token.session_id, call.view.clients
+
+        def decide(rows: Rows) -> Effects[Refreshed | Refused]:
+            session = rows.session(session_id)
+            barred = session is not None and rows.barred(session.grant)
+            return decide_refresh(attempt, session, clients, barred=barred)
+
+        outcome = (await self._store.commit(Unit(decide, session_id=session_id))).outcome
+        if isinstance(outcome, Refused):
+            raise outcome.error()
+        return self._answer(attempt, outcome, call.view.revision)
+
+    def _attempt(self, call: Call, order: RefreshOrder) -> RefreshAttempt:
+        bounds.token(order.refresh_token, "refresh_token")
+        if order.client_id:
+            bounds.client_id(order.client_id)
+        bounds.text(order.device_id, "device_id")
+        bounds.text(order.credential_version, "credential_version")
+        check_context(order.context)
+        scopes, audiences = bounds.scopes(order.scopes), bounds.audiences(order.audiences)
+        token = self._refresh_tokens.open(order.refresh_token)
+        if token is None:
+            raise RefusedError(Reason.REFRESH_TOKEN_INVALID, "the refresh token is not valid")
+        return RefreshAttempt(
+            token,
+            call.caller,
+            self._clock(),
+            client_id=order.client_id,
+            scopes=scopes,
+            audiences=audiences,
+            device_id=order.device_id,
+            credential_version=order.credential_version,
+            context=order.context,
+        )
+
+    def _answer(self, attempt: RefreshAttempt, refreshed: Refreshed, revision: int) -> TokenSet:
+        session, now = refreshed.session, attempt.now
+        access_token, expires_in = self._minter.mint(session.grant, refreshed.scopes, refreshed.audiences, now)
+        return TokenSet(
+            access_token,
+            expires_in,
+            refreshed.scopes,
+            revision,
+            refresh_token=self._refresh_tokens.mint(attempt.token.handle, session.generation),
+            refresh_expires_in=(session.idle_expires_at - now) // 1000,
+            session_id=session.grant.session_id,
+        )

@@ -1,0 +1,73 @@
+"""Owns group commit: units that arrive while a transaction is under way share the next one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from tokensvc.domain.errors import RefusedError
+from tokensvc.ports import Committed, Unit
+
+T = TypeVar("T")
+Transact = Callable[[Sequence[Unit[Any]]], Awaitable[Sequence[Committed[Any]]]]
+_Waiting = tuple[Unit[Any], "asyncio.Future[Committed[Any]]"]
+
+
+class GroupCommit:
+    """Collects units into batches for `transact`.
+
+    Batches run in a task of their own: a caller that goes away drops its answer, never the write. While batches hold
+    more than one unit the next one waits `linger` seconds, because a commit costs far more than the wait gathers; a
+    lone caller never waits.
+    """
+
+    def __init__(self, transact: Transact, *, linger: float, most: int = 512) -> None:
+        self._transact = transact
+        self._linger = linger
+        self._most = most
+        self._queue: list[_Waiting] = []
+        self._runner: asyncio.Task[None] | None = None
+
+    async def commit(self, unit: Unit[T]) -> Committed[T]:
+        """Answer when `unit` is durable, or with the error that it alone has caused."""
+        future: asyncio.Future[Committed[T]] = asyncio.get_running_loop().create_future()
+        self._queue.append((unit, future))
+        if self._runner is None:
+            self._runner = asyncio.create_task(self._run())
+        return await future
+
+    async def drain(self) -> None:
+        """Return when everything queued has been answered."""
+        while self._runner is not None:
+            await asyncio.wait([self._runner])
+
+    async def _run(self) -> None:
+        try:
+            while self._queue:
+                batch, self._queue = self._queue[: self._most], self._queue[self._most :]
+                await self._serve(batch)
+                if self._linger and (len(batch) > 1 or len(self._queue) > 1):
+                    await asyncio.sleep(self._linger)
+        finally:
+            self._runner = None
+
+    async def _serve(self, batch: list[_Waiting]) -> None:
+        try:
+            results = await self._transact([unit for unit, _ in batch])
+        except RefusedError as error:
+            for _, future in batch:
+                _fail(future, RefusedError(error.reason, error.message, error.field))
+        except Exception as error:  # noqa: BLE001 - what one unit's decision or row raises concerns that unit alone
+            if len(batch) == 1:
+                _fail(batch[0][1], error)
+            else:
+                for waiting in batch:
+                    await self._serve([waiting])
+        else:
+            for (_, future), result in zip(batch, results, strict=True):
+                if not future.done():
+                    future.set_result(result)
+
+
+def _fail(future: "asyncio.Future[Committed[Any]]", error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)

@@ -1,0 +1,100 @@
+"""Owns the store in memory: the same semantics without a database, for tests and for reading."""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from tokensvc.domain.client import Client
+from tokensvc.domain.errors import Reason, RefusedError
+from tokensvc.domain.keys import StoredKey
+from tokensvc.domain.revocation import BARRIERS, Barrier, BarrierKey
+from tokensvc.domain.session import Session
+from tokensvc.domain.view import GRACE, View
+from tokensvc.ports import Committed, SessionFilter, SessionRow, Unit
+from tokensvc.store.group_commit import GroupCommit
+from tokensvc.store.working_set import WorkingSet
+
+T = TypeVar("T")
+
+
+class MemoryStore:
+    """Implements `ports.Store`; everything is gone with the process."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, Session] = {}
+        self._clients: dict[str, Client] = {}
+        self._barriers: dict[BarrierKey, Barrier] = {}
+        self._keys: list[StoredKey] = []
+        self._view = View()
+        self._commits = GroupCommit(self._transact, linger=0)
+
+    async def commit(self, unit: Unit[T]) -> Committed[T]:
+        """As the port says."""
+        return await self._commits.commit(unit)
+
+    async def view(self, *, min_revision: int = 0, max_staleness: int = 0) -> View:  # noqa: ARG002 - never stale
+        """As the port says."""
+        if self._view.revision < min_revision:
+            raise RefusedError(Reason.STORE_UNAVAILABLE, "the log has not reached min_revision")
+        return self._view
+
+    async def session(self, session_id: str) -> SessionRow | None:
+        """As the port says."""
+        session = self._sessions.get(session_id)
+        return self._row(session) if session else None
+
+    async def sessions(self, wanted: SessionFilter) -> Sequence[SessionRow]:
+        """As the port says."""
+        found = [session for session in self._sessions.values() if _matches(session, wanted)]
+        found.sort(key=_place, reverse=True)
+        return [self._row(session) for session in found[: wanted.limit]]
+
+    async def keys(self) -> Sequence[StoredKey]:
+        """As the port says."""
+        return list(self._keys)
+
+    async def add_first_keys(self, keys: Sequence[StoredKey]) -> None:
+        """As the port says."""
+        self._keys = self._keys or list(keys)
+
+    async def prune(self, now: int, limit: int) -> int:
+        """As the port says; only sessions take room here."""
+        expired = [key for key, session in self._sessions.items() if session.grant.expires_at < now - GRACE][:limit]
+        for key in expired:
+            del self._sessions[key]
+        return len(expired)
+
+    async def close(self) -> None:
+        """As the port says."""
+        await self._commits.drain()
+
+    def _row(self, session: Session) -> SessionRow:
+        return SessionRow(session, WorkingSet({}, {}, self._barriers).barred(session.grant))
+
+    async def _transact(self, units: Sequence[Unit[Any]]) -> Sequence[Committed[Any]]:
+        rows = WorkingSet(dict(self._sessions), dict(self._clients), dict(self._barriers))
+        rows.run(units)  # may raise: nothing has been touched yet
+        head = self._view.revision
+        for session in (*rows.new_sessions, *rows.changed_sessions):
+            self._sessions[session.grant.session_id] = session
+        self._clients |= rows.changed_clients
+        self._view.clients |= rows.changed_clients
+        for entry in rows.numbered_log(head):
+            self._view.apply(entry)
+            if entry.kind in BARRIERS:
+                key = (entry.kind, entry.key)
+                self._barriers[key] = self._barriers.get(key, Barrier()).raised_by(entry)
+        return rows.committed(head)
+
+
+def _place(session: Session) -> tuple[int, str]:
+    return session.grant.started_at, session.grant.session_id
+
+
+def _matches(session: Session, wanted: SessionFilter) -> bool:
+    grant = session.grant
+    return (
+        wanted.subject in ("", grant.subject)
+        and wanted.client_id in ("", grant.client_id)
+        and wanted.device_id in ("", grant.device_id)
+        and (wanted.before is None or _place(session) < wanted.before)
+    )

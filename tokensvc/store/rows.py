@@ -1,0 +1,169 @@
+"""Owns how domain values are written as rows and read back. What is absent from a JSON document has its default."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from tokensvc.domain.client import Client, Permission, TokenPolicy
+from tokensvc.domain.effects import AuditEvent
+from tokensvc.domain.keys import KeyPurpose, KeyState, StoredKey
+from tokensvc.domain.revocation import EntryKind, LogEntry
+from tokensvc.domain.session import ClientContext, Device, Grant, Session
+
+# Grant fields with a column of their own; the others go into one document.
+_GRANT_COLUMNS = ("session_id", "subject", "client_id", "started_at", "expires_at")
+_TUPLES = ("scopes", "audiences", "amr")
+
+
+def session_row(session: Session) -> tuple[Any, ...]:
+    """The values of `session` in the order of the table's columns."""
+    grant = session.grant
+    return (
+        grant.session_id,
+        grant.subject,
+        grant.client_id,
+        grant.device_id,
+        session.generation,
+        grant.started_at,
+        session.rotated_at,
+        session.used_at,
+        grant.expires_at,
+        session.revoked_at,
+        session.revoke_reason,
+        _grant_details(grant),
+    )
+
+
+def session_from(row: RowMapping) -> Session:
+    """The session in `row`."""
+    details = json.loads(row["grant_details"])
+    for name in _TUPLES:
+        if name in details:
+            details[name] = tuple(details[name])
+    details["device"] = Device(row["device_id"], **details.pop("device", {}))
+    details["context"] = ClientContext(**details.pop("context", {}))
+    grant = Grant(**{name: row[name] for name in _GRANT_COLUMNS}, **details)
+    return Session(grant, row["generation"], row["rotated_at"], row["used_at"], row["revoked_at"], row["revoke_reason"])
+
+
+def _grant_details(grant: Grant) -> str:
+    details: dict[str, Any] = {
+        "scopes": grant.scopes,
+        "audiences": grant.audiences,
+        "started_revision": grant.started_revision,
+        "idle_ttl": grant.idle_ttl,
+        "access_ttl": grant.access_ttl,
+        "device": _given(name=grant.device.name, platform=grant.device.platform),
+        "context": _given(ip=grant.context.ip, user_agent=grant.context.user_agent, location=grant.context.location),
+        "auth_time": grant.auth_time,
+        "acr": grant.acr,
+        "amr": grant.amr,
+        "claims": grant.claims,
+        "credential_digest": grant.credential_digest,
+    }
+    required = ("scopes", "audiences")
+    return _compact(
+        {name: value for name, value in details.items() if name in required or value not in (None, "", {}, ())}
+    )
+
+
+def _given(**values: str) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value}
+
+
+def client_row(client: Client) -> dict[str, Any]:
+    """The values of `client` by column."""
+    details = {
+        "name": client.name,
+        "permissions": sorted(client.permissions),
+        "acts_for": sorted(client.acts_for),
+        "audiences": sorted(client.audiences),
+        "policy": asdict(client.policy),
+    }
+    return {
+        "client_id": client.client_id,
+        "secret_hash": client.secret_hash,
+        "disabled": client.disabled,
+        "details": _compact(details),
+        "created_at": client.created_at,
+        "updated_at": client.updated_at,
+    }
+
+
+def client_from(row: RowMapping) -> Client:
+    """The client in `row`; policy fields that this version does not know are left alone."""
+    details = json.loads(row["details"])
+    known = {field.name for field in fields(TokenPolicy)}
+    policy = {name: value for name, value in details["policy"].items() if name in known}
+    for name in ("scopes", "audiences"):
+        policy[name] = tuple(policy.get(name, ()))
+    return Client(
+        row["client_id"],
+        name=details["name"],
+        disabled=bool(row["disabled"]),
+        secret_hash=row["secret_hash"],
+        permissions=frozenset(map(Permission, details["permissions"])),
+        acts_for=frozenset(details["acts_for"]),
+        audiences=frozenset(details["audiences"]),
+        policy=TokenPolicy(**policy),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+def log_row(entry: LogEntry) -> tuple[Any, ...]:
+    """The values of `entry` in the order of the table's columns."""
+    return (entry.revision, int(entry.kind), entry.key, entry.at, entry.expires_at, entry.issued_before, entry.reason)
+
+
+def log_entry_from(row: RowMapping) -> LogEntry:
+    """The log entry in `row`."""
+    return LogEntry(
+        EntryKind(row["kind"]),
+        row["key"],
+        at=row["at"],
+        expires_at=row["expires_at"],
+        issued_before=row["issued_before"],
+        reason=row["reason"],
+        revision=row["revision"],
+    )
+
+
+def audit_row(event: AuditEvent) -> tuple[Any, ...]:
+    """The values of `event` in the order of the table's columns, without the sequence."""
+    return (
+        event.at,
+        event.type,
+        event.caller,
+        event.client_id,
+        event.subject,
+        event.session_id,
+        event.reason,
+        event.ip,
+        _compact(event.details),
+    )
+
+
+def key_from(row: RowMapping) -> StoredKey:
+    """The key in `row`."""
+    return StoredKey(
+        row["key_id"],
+        KeyPurpose(row["purpose"]),
+        row["algorithm"],
+        KeyState(row["state"]),
+        created_at=row["created_at"],
+        wrapped=row["wrapped"],
+        public_jwk=row["public_jwk"],
+    )
+
+
+def key_row(key: StoredKey) -> dict[str, Any]:
+    """The values of `key` by column."""
+    return asdict(key)
+
+
+def _compact(value: Mapping[str, Any] | Sequence[Any]) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,99 @@
+"""Owns the tables. Migrations lead to exactly this; a test compares them."""
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, SmallInteger, Table, Text
+
+metadata = MetaData()
+
+# One row per session for ever. What a refresh changes has no index, so that PostgreSQL can update in place (HOT).
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("session_id", Text, primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("client_id", Text, nullable=False),
+    Column("device_id", Text, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("rotated_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+    Column("revoke_reason", Text, nullable=False),
+    Column("grant_details", Text, nullable=False),
+    Index("sessions_by_subject", "subject", "started_at"),
+    Index("sessions_by_client", "client_id", "started_at"),
+    Index("sessions_by_expiry", "expires_at"),
+    sqlite_with_rowid=False,
+)
+
+# Gapless and in the order of commits: its numbers come from log_head, inside the transaction.
+revocation_log = Table(
+    "revocation_log",
+    metadata,
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("issued_before", BigInteger),
+    Column("reason", Text, nullable=False),
+    Index("revocation_log_by_expiry", "expires_at"),
+)
+
+log_head = Table(
+    "log_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("revision", BigInteger, nullable=False),
+)
+
+# What the log's entries for subjects, devices and clients add up to; kept as long as a session can live.
+barriers = Table(
+    "barriers",
+    metadata,
+    Column("kind", SmallInteger, primary_key=True, autoincrement=False),
+    Column("key", Text, primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("issued_before", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("barriers_by_expiry", "expires_at"),
+    sqlite_with_rowid=False,
+)
+
+clients = Table(
+    "clients",
+    metadata,
+    Column("client_id", Text, primary_key=True),
+    Column("secret_hash", LargeBinary),
+    Column("disabled", Boolean, nullable=False),
+    Column("details", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("purpose", Text, primary_key=True),
+    Column("key_id", Text, primary_key=True),
+    Column("algorithm", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("public_jwk", Text, nullable=False),
+)
+
+audit_events = Table(
+    "audit_events",
+    metadata,
+    Column("sequence", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("caller", Text, nullable=False),
+    Column("client_id", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("session_id", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("ip", Text, nullable=False),
+    Column("details", Text, nullable=False),
+)

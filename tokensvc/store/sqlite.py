@@ -1,0 +1,99 @@
+"""Owns SQLite: one file in WAL mode, one writer thread, every commit synced to the disk."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.pool import SingletonThreadPool
+
+from tokensvc.domain.errors import Reason, RefusedError
+from tokensvc.store.dialects import Dialect, SqliteDialect
+
+T = TypeVar("T")
+
+_BUSY_TIMEOUT_MS = 5000
+
+
+class SqliteDatabase:
+    """A SQLite file. Other processes may use it at the same time."""
+
+    dialect: Dialect = SqliteDialect()
+
+    def __init__(self, path: Path) -> None:
+        self._writing = sqlite_engine(path, begin="BEGIN IMMEDIATE")
+        self._reading = sqlite_engine(path, begin="BEGIN")
+        self._writer = ThreadPoolExecutor(1, "tokensvc-writer")
+        self._reader = ThreadPoolExecutor(1, "tokensvc-reader")
+        self._watch = sqlite3.connect(path, isolation_level=None)
+        self._version = self._watch.cursor()
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` under BEGIN IMMEDIATE, so that what it reads cannot change before it writes."""
+        return await self._run(self._writer, self._writing, work)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` on a snapshot."""
+        return await self._run(self._reader, self._reading, work)
+
+    def data_version(self) -> int | None:
+        """SQLite's own count of others' commits; about 2 microseconds."""
+        try:
+            return int(self._version.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.Error as error:
+            raise unavailable(error) from None
+
+    def settings(self) -> dict[str, str]:
+        """What the database says of its durability."""
+        names = {"0": "off", "1": "normal", "2": "full", "3": "extra"}
+        with self._writing.connect() as connection:
+            journal = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+            synchronous = str(connection.exec_driver_sql("PRAGMA synchronous").scalar_one())
+        return {"journal_mode": str(journal), "synchronous": names.get(synchronous, synchronous)}
+
+    async def close(self) -> None:
+        """Wait for the threads and close."""
+        for executor, engine in ((self._writer, self._writing), (self._reader, self._reading)):
+            await asyncio.get_running_loop().run_in_executor(executor, engine.dispose)
+            executor.shutdown()
+        self._watch.close()
+
+    async def _run(self, executor: ThreadPoolExecutor, engine: Engine, work: Callable[[Connection], T]) -> T:
+        def transaction() -> T:
+            with engine.begin() as connection:
+                return work(connection)
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(executor, transaction)
+        except IntegrityError:
+            raise
+        except DBAPIError as error:
+            raise unavailable(error) from None
+
+
+def sqlite_engine(path: Path, *, begin: str) -> Engine:
+    """An engine for one thread whose transactions open with `begin` and are durable when they end."""
+    engine = create_engine(URL.create("sqlite", database=str(path)), poolclass=SingletonThreadPool, pool_size=1)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None  # the driver must not open transactions of its own
+        for setting in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_TIMEOUT_MS}"):
+            connection.execute(f"PRAGMA {setting}")
+
+    @event.listens_for(engine, "begin")
+    def begin_transaction(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def unavailable(error: Exception) -> RefusedError:
+    """What the caller is told when the database fails; the driver's words stay in the cause."""
+    refused = RefusedError(Reason.STORE_UNAVAILABLE, "the database is not available")
+    refused.__cause__ = error
+    return refused

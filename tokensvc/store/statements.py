@@ -1,0 +1,144 @@
+"""Owns the SQL of a batch: set-wise statements, one per table, built once for a dialect."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table, insert, select, update
+
+from tokensvc.domain.client import Client
+from tokensvc.domain.revocation import BARRIERS, Barrier, BarrierKey, EntryKind, LogEntry, barrier_keys
+from tokensvc.domain.session import Session
+from tokensvc.ports import Committed, Unit
+from tokensvc.store import schema
+from tokensvc.store.dialects import Dialect
+from tokensvc.store.rows import audit_row, client_from, client_row, log_row, session_from, session_row
+from tokensvc.store.working_set import WorkingSet
+
+_CHANGING = ("generation", "rotated_at", "used_at", "revoked_at", "revoke_reason")
+
+
+class Batch:
+    """Runs batches of units inside a transaction of the caller's."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._insert_sessions = self._insert(schema.sessions)
+        self._insert_log = self._insert(schema.revocation_log)
+        self._insert_audit = self._insert(schema.audit_events, without=("sequence",))
+        self._raise_barriers = self._upsert_barriers()
+        changes = dialect.rowset("changes", [schema.sessions.c[name] for name in ("session_id", *_CHANGING)])
+        self._update_sessions = (
+            update(schema.sessions)
+            .where(schema.sessions.c.session_id == changes.c.session_id)
+            .values({name: changes.c[name] for name in _CHANGING})
+        )
+        wanted = dialect.rowset("wanted", [schema.sessions.c.session_id])
+        self._load_sessions = select(schema.sessions).join(wanted, wanted.c.session_id == schema.sessions.c.session_id)
+        asked = dialect.rowset("asked", [schema.barriers.c.kind, schema.barriers.c.key])
+        self._load_barriers = select(schema.barriers).join(
+            asked, (asked.c.kind == schema.barriers.c.kind) & (asked.c.key == schema.barriers.c.key)
+        )
+        self._advance = update(schema.log_head).returning(schema.log_head.c.revision)
+
+    def run(self, connection: Connection, units: Sequence[Unit[Any]]) -> list[Committed[Any]]:
+        """Load what `units` ask for, decide, and write; durable when the caller commits."""
+        sessions = self.load_sessions(connection, sorted({unit.session_id for unit in units if unit.session_id}))
+        clients = _load_clients(connection, {unit.client_id for unit in units if unit.client_id})
+        rows = WorkingSet(sessions, clients, self.load_barriers(connection, sessions.values()))
+        rows.run(units)
+        self._write_sessions(connection, rows)
+        for client in rows.changed_clients.values():
+            _write_client(connection, client)
+        if rows.audit:
+            connection.execute(self._insert_audit, self._pack(list(map(audit_row, rows.audit))))
+        return rows.committed(self._write_log(connection, rows))
+
+    def load_sessions(self, connection: Connection, session_ids: Sequence[str]) -> dict[str, Session]:
+        """The sessions with these ids, as far as they exist."""
+        if not session_ids:
+            return {}
+        packed = self._dialect.pack("wanted", [(session_id,) for session_id in session_ids])
+        found = connection.execute(self._load_sessions, packed).mappings()
+        return {row["session_id"]: session_from(row) for row in found}
+
+    def load_barriers(self, connection: Connection, sessions: Iterable[Session]) -> dict[BarrierKey, Barrier]:
+        """The barriers that concern `sessions`."""
+        keys = {
+            (int(kind), key)
+            for session in sessions
+            for kind, key in barrier_keys(session.grant.subject, session.grant.client_id, session.grant.device_id)
+        }
+        if not keys:
+            return {}
+        found = connection.execute(self._load_barriers, self._dialect.pack("asked", sorted(keys)))
+        return {(EntryKind(row.kind), row.key): Barrier(row.revision, row.issued_before) for row in found}
+
+    def _write_sessions(self, connection: Connection, rows: WorkingSet) -> None:
+        if new := rows.new_sessions:
+            connection.execute(self._insert_sessions, self._pack(list(map(session_row, new))))
+        if changed := rows.changed_sessions:
+            values = [(s.grant.session_id, *(getattr(s, name) for name in _CHANGING)) for s in changed]
+            connection.execute(self._update_sessions, self._dialect.pack("changes", values))
+
+    def _write_log(self, connection: Connection, rows: WorkingSet) -> int:
+        """Append the entries; answer the revision before them. The head's row is locked last and until the commit."""
+        if not rows.log:
+            return 0
+        count = len(rows.log)
+        advance = self._advance.values(revision=schema.log_head.c.revision + count)
+        head = int(connection.execute(advance).scalar_one()) - count
+        entries = rows.numbered_log(head)
+        connection.execute(self._insert_log, self._pack(list(map(log_row, entries))))
+        if raised := _barriers_of(entries):
+            connection.execute(self._raise_barriers, self._pack(raised))
+        return head
+
+    def _pack(self, rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
+        return self._dialect.pack("new", rows)
+
+    def _insert(self, table: Table, without: Sequence[str] = ()) -> Any:
+        columns = [column for column in table.columns if column.name not in without]
+        return insert(table).from_select(columns, select(self._dialect.rowset("new", columns)))
+
+    def _upsert_barriers(self) -> Any:
+        table = schema.barriers
+        rows = self._dialect.rowset("new", list(table.columns))
+        # "WHERE true" keeps SQLite from reading ON CONFLICT as a join.
+        statement = self._dialect.insert(table).from_select(
+            list(table.columns), select(rows).where(rows.c.kind == rows.c.kind)
+        )
+        return statement.on_conflict_do_update(
+            index_elements=["kind", "key"],
+            set_={
+                name: self._dialect.greatest(table.c[name], statement.excluded[name])
+                for name in ("revision", "issued_before", "expires_at")
+            },
+        )
+
+
+def _barriers_of(entries: Sequence[LogEntry]) -> list[tuple[Any, ...]]:
+    raised: dict[BarrierKey, tuple[Barrier, int]] = {}
+    for entry in entries:
+        if entry.kind in BARRIERS:
+            barrier, expires_at = raised.get((entry.kind, entry.key), (Barrier(), 0))
+            raised[entry.kind, entry.key] = (barrier.raised_by(entry), max(expires_at, entry.barrier_expires_at))
+    return [
+        (int(kind), key, barrier.revision, barrier.issued_before, expires_at)
+        for (kind, key), (barrier, expires_at) in sorted(raised.items())
+    ]
+
+
+def _load_clients(connection: Connection, client_ids: set[str]) -> dict[str, Client]:
+    if not client_ids:
+        return {}
+    found = connection.execute(select(schema.clients).where(schema.clients.c.client_id.in_(sorted(client_ids))))
+    return {row["client_id"]: client_from(row) for row in found.mappings()}
+
+
+def _write_client(connection: Connection, client: Client) -> None:
+    values = client_row(client)
+    changed = connection.execute(
+        update(schema.clients).where(schema.clients.c.client_id == client.client_id).values(values)
+    )
+    if changed.rowcount == 0:
+        connection.execute(insert(schema.clients).values(values))

@@ -1,0 +1,82 @@
+"""Owns what a batch of units sees and collects: rows loaded once, decisions in order, effects to write together."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from tokensvc.domain.client import Client
+from tokensvc.domain.effects import AuditEvent
+from tokensvc.domain.revocation import BARRIERS, Barrier, BarrierKey, LogEntry, barrier_keys
+from tokensvc.domain.session import Grant, Session
+from tokensvc.ports import Committed, Unit
+
+# A barrier that was decided in this batch has no revision yet, but it will be above all that are known.
+_PENDING = 2**62
+
+
+class WorkingSet:
+    """The rows of a batch. Two uses of one token in a batch see each other through it."""
+
+    def __init__(
+        self, sessions: dict[str, Session], clients: dict[str, Client], barriers: dict[BarrierKey, Barrier]
+    ) -> None:
+        self._sessions = sessions
+        self._clients = clients
+        self._barriers = barriers
+        self._loaded = frozenset(sessions)
+        self._changed: dict[str, Session] = {}
+        self._outcomes: list[tuple[Any, int]] = []
+        self.log: list[LogEntry] = []
+        self.audit: list[AuditEvent] = []
+        self.changed_clients: dict[str, Client] = {}
+
+    def session(self, session_id: str) -> Session | None:
+        """The session as the units before left it."""
+        return self._sessions.get(session_id)
+
+    def client(self, client_id: str) -> Client | None:
+        """The client as the units before left it."""
+        return self._clients.get(client_id)
+
+    def barred(self, grant: Grant) -> bool:
+        """Whether a barrier ends `grant`, one of this batch included."""
+        keys = barrier_keys(grant.subject, grant.client_id, grant.device_id)
+        found = (self._barriers.get(key) for key in keys)
+        return any(barrier.covers(grant.started_at, grant.started_revision) for barrier in found if barrier)
+
+    def run(self, units: Sequence[Unit[Any]]) -> None:
+        """Decide all `units` in their order."""
+        for unit in units:
+            effects = unit.decide(self)
+            if effects.session is not None:
+                session_id = effects.session.grant.session_id
+                self._sessions[session_id] = self._changed[session_id] = effects.session
+            if effects.client is not None:
+                client_id = effects.client.client_id
+                self._clients[client_id] = self.changed_clients[client_id] = effects.client
+            for entry in effects.log:
+                if entry.kind in BARRIERS:
+                    key = (entry.kind, entry.key)
+                    barrier = self._barriers.get(key, Barrier())
+                    self._barriers[key] = barrier.raised_by(replace(entry, revision=_PENDING))
+            self.log += effects.log
+            self.audit += effects.audit
+            self._outcomes.append((effects.outcome, len(self.log) if effects.log else 0))
+
+    @property
+    def new_sessions(self) -> list[Session]:
+        """Sessions that were not among the loaded rows."""
+        return [session for session_id, session in self._changed.items() if session_id not in self._loaded]
+
+    @property
+    def changed_sessions(self) -> list[Session]:
+        """Loaded sessions that a unit has changed, in the order of their ids."""
+        return [self._changed[session_id] for session_id in sorted(self._changed.keys() & self._loaded)]
+
+    def numbered_log(self, head: int) -> list[LogEntry]:
+        """The entries at their places behind revision `head`."""
+        return [entry.with_revision(head + place) for place, entry in enumerate(self.log, 1)]
+
+    def committed(self, head: int) -> list[Committed[Any]]:
+        """The outcomes, where `head` was the log's revision before this batch."""
+        return [Committed(outcome, head + place if place else 0) for outcome, place in self._outcomes]
