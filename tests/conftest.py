@@ -4,9 +4,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.fakes import FakeClock, FakeRandomness
 from tests.harness import Caller, Service, running_service
+
+# The same examples in every run, and no verdict that depends on how busy the machine is.
+settings.register_profile("tokensvc", derandomize=True, deadline=None)
+settings.load_profile("tokensvc")
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from tokensvc.ports import AccessTokens, Clock, Randomness, RefreshTokens, Store
 from tokensvc.rpc import key_service, session_service, token_service
 from tokensvc.rpc.guard import Guard, Method, OpenMethod
 from tokensvc.rpc.key_service import KeyService
+from tokensvc.rpc.pacing import Pacer
 from tokensvc.rpc.server import RpcServer
 from tokensvc.rpc.session_service import SessionService
 from tokensvc.rpc.token_service import TokenService
@@ -47,10 +48,25 @@ class Keys:
     refresh_tokens: RefreshTokens
 
 
-def open_store(settings: Settings, clock: Clock = system_clock) -> SqlStore:
+def open_database(settings: Settings) -> SqliteDatabase:
     """Open the embedded database, creating or upgrading it where needed."""
     upgrade_sqlite(settings.database_path)
-    return SqlStore(SqliteDatabase(settings.database_path), clock, linger=settings.linger_ms / 1000)
+    return SqliteDatabase(settings.database_path)
+
+
+def store_in(database: SqliteDatabase, settings: Settings, clock: Clock = system_clock) -> SqlStore:
+    """The store in an open database; closing the store closes the database."""
+    return SqlStore(database, clock, linger=settings.linger_ms / 1000)
+
+
+def open_store(settings: Settings, clock: Clock = system_clock) -> SqlStore:
+    """Open the store in the embedded database, creating or upgrading it where needed."""
+    return store_in(open_database(settings), settings, clock)
+
+
+def upgrade_database(settings: Settings) -> tuple[str | None, str | None]:
+    """Bring the embedded database to this version's schema; answer its revision before and after."""
+    return upgrade_sqlite(settings.database_path)
 
 
 async def open_keys(store: Store, settings: Settings, clock: Clock, randomness: Randomness) -> Keys:
@@ -98,4 +114,4 @@ def build_server(
         client_service_pb2.DESCRIPTOR.services_by_name["ClientService"]: {},
         audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"]: {},
     }
-    return RpcServer(Guard(store), services, extra_handlers)
+    return RpcServer(Guard(store, Pacer(settings.pace_ms / 1000)), services, extra_handlers)

@@ -34,12 +34,14 @@ class Settings(BaseSettings):
     insecure: bool = Field(default=False, description="Allow plaintext on other addresses than loopback.")
     issuer: str = Field("https://tokensvc.local", description="Issuer identifier: the claim iss of every token.")
     linger_ms: float = Field(2, ge=0, le=50, description="How long a busy group commit gathers; 0 turns it off.")
+    pace_ms: float = Field(1.5, ge=0, le=20, description="Tick on which a busy server's RPCs go on; 0 turns it off.")
     shutdown_grace: float = Field(10, ge=0, le=600, description="Seconds that RPCs under way may take at shutdown.")
     verified_tokens: int = Field(32_768, ge=1, description="Verified access tokens that are remembered.")
     log_format: str = Field("console", pattern="^(console|json)$", description="console or json.")
     address: str = Field("127.0.0.1:50051", description="Server that the commands call.")
     client_id: str = Field("", description="Who calls.")
     client_secret: SecretStr = Field(SecretStr(""), description="The caller's secret.")
+    timeout: float = Field(5, gt=0, le=600, description="Seconds that a call may take.")
 
     @property
     def database_path(self) -> Path:
@@ -78,6 +80,8 @@ class _FileVariables(PydanticBaseSettingsSource):
             return Path(path).read_text(encoding="utf-8").strip(), field_name, False
         except OSError as error:
             raise SettingsError(f"cannot read {PREFIX}{field_name.upper()}_FILE: {error.strerror}") from error
+        except UnicodeDecodeError:
+            raise SettingsError(f"the file named by {PREFIX}{field_name.upper()}_FILE is not UTF-8 text") from None
 
     def __call__(self) -> dict[str, Any]:
         found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
@@ -86,7 +90,7 @@ class _FileVariables(PydanticBaseSettingsSource):
 
 def load_settings(flags: Mapping[str, Any], config_file: Path | None = None) -> Settings:
     """Answer the settings, where `flags` go before everything; fails with SettingsError."""
-    named = config_file or (Path(os.environ[CONFIG_FILE]) if CONFIG_FILE in os.environ else None)
+    named = config_file or (Path(os.environ[CONFIG_FILE]) if os.environ.get(CONFIG_FILE) else None)
     if named is not None and not named.is_file():
         raise SettingsError(f"there is no configuration file {named}")
 
@@ -98,5 +102,12 @@ def load_settings(flags: Mapping[str, Any], config_file: Path | None = None) -> 
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
         raise SettingsError(problems) from None
+    except OSError as error:
+        raise SettingsError(f"the configuration cannot be read: {error.strerror}: {error.filename}") from None
     except ValueError as error:
         raise SettingsError(f"the configuration cannot be read: {error}") from None
+
+
+def environment_without_settings() -> dict[str, str]:
+    """The environment for a process that is told everything by flags."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}

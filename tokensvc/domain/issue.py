@@ -49,7 +49,7 @@ def _is_same_request(first: Grant, second: Grant) -> bool:
         second,
         started_at=first.started_at,
         started_revision=first.started_revision,
-        expires_at=first.expires_at,
+        expires_at=second.expires_at - second.started_at + first.started_at,
         context=first.context,
     )
 

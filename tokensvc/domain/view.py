@@ -24,7 +24,8 @@ class View:
         self._expiries: list[tuple[int, EntryKind, str]] = []
         self._barrier_expiries: dict[BarrierKey, int] = {}
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
         """How many tokens, sessions and barriers it holds."""
         return len(self._ended_tokens) + len(self._ended_sessions) + len(self._barriers)
 

@@ -15,6 +15,7 @@ from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.ports import Store
 from tokensvc.rpc.caller import caller_of
 from tokensvc.rpc.errors import status_of
+from tokensvc.rpc.pacing import Pacer
 from tokensvc.services.call import Call
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -41,8 +42,9 @@ class OpenMethod:
 class Guard:
     """Turns methods into gRPC handlers."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, pacer: Pacer) -> None:
         self._store = store
+        self._pacer = pacer
 
     def service(
         self, descriptor: ServiceDescriptor, methods: Mapping[str, Method | OpenMethod]
@@ -77,6 +79,7 @@ class Guard:
 
     def _authenticated(self, method: Method) -> Handler:
         async def serve(request: Any, context: Context) -> Message:
+            await self._pacer.turn()
             staleness = method.max_staleness(request) if method.max_staleness else 0
             view = await self._store.view(max_staleness=staleness)
             return await method.serve(Call(caller_of(context.invocation_metadata(), view), view), request)

@@ -14,7 +14,8 @@ _FORGET_EVERY = 60_000
 class Follower:
     """Follows the log. A reader gets a view that was compared with the database after the reader arrived.
 
-    Readers that wait at the same moment share one look at the database.
+    Readers that the event loop has ready in the same moment share one comparison, and those that wait for a look at the
+    log share one look: at most one is under way and one is to come.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -24,36 +25,49 @@ class Follower:
         self._seen_version: int | None = None
         self._synchronised_at = 0
         self._forget_at = 0
-        self._lock = asyncio.Lock()
-        self._begun = 0  # looks at the database so far, and the last of them that succeeded
-        self._succeeded = 0
+        self._compared = False  # in this pass of the event loop
+        self._under_way: asyncio.Task[View] | None = None
+        self._to_come: asyncio.Task[View] | None = None
 
     async def view(self, *, min_revision: int, max_staleness: int) -> View:
         """As `Store.view`."""
         view = self._view
         fresh_enough = self._clock() - self._synchronised_at <= max_staleness if max_staleness else False
         if view is None or view.revision < min_revision or not fresh_enough:
-            view = await self._synchronised()
+            view = self._unchanged() or await self._next_look()
         if view.revision < min_revision:
             raise RefusedError(Reason.STORE_UNAVAILABLE, "the log has not reached min_revision")
         return view
 
-    async def _synchronised(self) -> View:
+    def _unchanged(self) -> View | None:
+        """Answer the view if the database holds nothing newer; None if that takes a look."""
+        if self._compared or self._view is None:
+            return self._view
         version = self._database.data_version()
-        view = self._view
-        if view is None or version is None or version != self._seen_version:
-            arrived = self._begun
-            async with self._lock:
-                # A look that began while this reader stood in line has seen all that the reader must see.
-                if self._view is None or self._succeeded <= arrived:
-                    return await self._look()
-                return self._view
+        if version is None or version != self._seen_version:
+            return None
         self._synchronised_at = self._clock()
-        return view
+        # What the loop runs in this pass had arrived before the comparison; what the next pass runs may not have.
+        self._compared = True
+        asyncio.get_running_loop().call_soon(self._compare_again)
+        return self._view
+
+    def _compare_again(self) -> None:
+        self._compared = False
+
+    async def _next_look(self) -> View:
+        if self._to_come is None:
+            self._to_come = asyncio.create_task(self._look_after(self._under_way))
+        return await asyncio.shield(self._to_come)  # a reader that goes away leaves the look to the others
+
+    async def _look_after(self, previous: asyncio.Task[View] | None) -> View:
+        if previous is not None:
+            await asyncio.wait([previous])
+        self._under_way, self._to_come = self._to_come, None  # from here on it is too late to join
+        return self._unchanged() or await self._look()
 
     async def _look(self) -> View:
-        self._begun += 1
-        number, began = self._begun, self._clock()
+        began = self._clock()
         version = self._database.data_version()  # before the read: a commit in between is then looked at again
         view = self._view
         tail = await self._tail(view.revision) if view else None
@@ -61,7 +75,7 @@ class Follower:
             view = await self._database.read(lambda connection: read_view(connection, began))
         else:
             self._take(view, tail, began)
-        self._view, self._seen_version, self._synchronised_at, self._succeeded = view, version, began, number
+        self._view, self._seen_version, self._synchronised_at = view, version, began
         return view
 
     async def _tail(self, after: int) -> Tail | None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-from tokensvc.domain.errors import RefusedError
+from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.ports import Committed, Unit
 
 T = TypeVar("T")
@@ -53,12 +53,10 @@ class GroupCommit:
     async def _serve(self, batch: list[_Waiting]) -> None:
         try:
             results = await self._transact([unit for unit, _ in batch])
-        except RefusedError as error:
-            for _, future in batch:
-                _fail(future, RefusedError(error.reason, error.message, error.field))
         except Exception as error:  # noqa: BLE001 - what one unit's decision or row raises concerns that unit alone
-            if len(batch) == 1:
-                _fail(batch[0][1], error)
+            if len(batch) == 1 or _is_outage(error):
+                for _, future in batch:
+                    _fail(future, error)
             else:
                 for waiting in batch:
                     await self._serve([waiting])
@@ -68,6 +66,15 @@ class GroupCommit:
                     future.set_result(result)
 
 
+def _is_outage(error: Exception) -> bool:
+    return isinstance(error, RefusedError) and error.reason is Reason.STORE_UNAVAILABLE
+
+
 def _fail(future: "asyncio.Future[Committed[Any]]", error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
+    if future.done():
+        return
+    if _is_outage(error):  # shared by a batch: each caller raises one of its own, so that their tracebacks do not mix
+        own = RefusedError(Reason.STORE_UNAVAILABLE, str(error))
+        own.__cause__ = error.__cause__
+        error = own
+    future.set_exception(error)

@@ -71,7 +71,12 @@ class MemoryStore:
         return SessionRow(session, WorkingSet({}, {}, self._barriers).barred(session.grant))
 
     async def _transact(self, units: Sequence[Unit[Any]]) -> Sequence[Committed[Any]]:
-        rows = WorkingSet(dict(self._sessions), dict(self._clients), dict(self._barriers))
+        # As in a database, a decision sees the rows that its batch has asked for.
+        sessions = {
+            unit.session_id: self._sessions[unit.session_id] for unit in units if unit.session_id in self._sessions
+        }
+        clients = {unit.client_id: self._clients[unit.client_id] for unit in units if unit.client_id in self._clients}
+        rows = WorkingSet(sessions, clients, dict(self._barriers))
         rows.run(units)  # may raise: nothing has been touched yet
         head = self._view.revision
         for session in (*rows.new_sessions, *rows.changed_sessions):

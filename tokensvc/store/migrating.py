@@ -6,17 +6,30 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
-from tokensvc.store.sqlite import sqlite_engine
+from tokensvc.domain.errors import Reason, RefusedError
+from tokensvc.store.sqlite import sqlite_engine, unavailable
 
 
-def upgrade_sqlite(path: Path) -> None:
-    """Create or upgrade the file at `path`; of several processes that start together one does it, the others wait."""
+def upgrade_sqlite(path: Path) -> tuple[str | None, str | None]:
+    """Create or upgrade the file at `path`; answer its schema revision before and after.
+
+    Of several processes that start together one does it, the others wait.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = sqlite_engine(path, begin="BEGIN IMMEDIATE")
     try:
+        before, _ = current_and_latest(engine)
         upgrade(engine)
+        return before, current_and_latest(engine)[0]
+    except DBAPIError as error:
+        raise unavailable() from error
+    except CommandError as error:
+        message = "the database's schema is not known to this version; was it upgraded by a newer one?"
+        raise RefusedError(Reason.STORE_UNAVAILABLE, message) from error
     finally:
         engine.dispose()
 

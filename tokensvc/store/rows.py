@@ -94,20 +94,21 @@ def client_row(client: Client) -> dict[str, Any]:
 
 
 def client_from(row: RowMapping) -> Client:
-    """The client in `row`; policy fields that this version does not know are left alone."""
+    """The client in `row`; policy fields and permissions that this version does not know are left out."""
     details = json.loads(row["details"])
     known = {field.name for field in fields(TokenPolicy)}
-    policy = {name: value for name, value in details["policy"].items() if name in known}
+    policy = {name: value for name, value in details.get("policy", {}).items() if name in known}
+    named = set(details.get("permissions", ()))
     for name in ("scopes", "audiences"):
         policy[name] = tuple(policy.get(name, ()))
     return Client(
         row["client_id"],
-        name=details["name"],
+        name=details.get("name", ""),
         disabled=bool(row["disabled"]),
         secret_hash=row["secret_hash"],
-        permissions=frozenset(map(Permission, details["permissions"])),
-        acts_for=frozenset(details["acts_for"]),
-        audiences=frozenset(details["audiences"]),
+        permissions=frozenset(permission for permission in Permission if permission in named),
+        acts_for=frozenset(details.get("acts_for", ())),
+        audiences=frozenset(details.get("audiences", ())),
         policy=TokenPolicy(**policy),
         created_at=row["created_at"],
         updated_at=row["updated_at"],

@@ -2,13 +2,14 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.pool import SingletonThreadPool
 
 from tokensvc.domain.errors import Reason, RefusedError
@@ -17,6 +18,10 @@ from tokensvc.store.dialects import Dialect, SqliteDialect
 T = TypeVar("T")
 
 _BUSY_TIMEOUT_MS = 5000
+_RETRY_SECONDS = 0.01
+
+# Errors of what was written, not of the database: they concern the unit that wrote it.
+_DEFECTS = (IntegrityError, DataError, ProgrammingError)
 
 
 class SqliteDatabase:
@@ -45,15 +50,18 @@ class SqliteDatabase:
         try:
             return int(self._version.execute("PRAGMA data_version").fetchone()[0])
         except sqlite3.Error as error:
-            raise unavailable(error) from None
+            raise unavailable() from error
 
-    def settings(self) -> dict[str, str]:
-        """What the database says of its durability."""
+    async def settings(self) -> dict[str, str]:
+        """What the connection that writes says of its durability."""
         names = {"0": "off", "1": "normal", "2": "full", "3": "extra"}
-        with self._writing.connect() as connection:
+
+        def work(connection: Connection) -> dict[str, str]:
             journal = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
             synchronous = str(connection.exec_driver_sql("PRAGMA synchronous").scalar_one())
-        return {"journal_mode": str(journal), "synchronous": names.get(synchronous, synchronous)}
+            return {"journal_mode": str(journal), "synchronous": names.get(synchronous, synchronous)}
+
+        return await self.write(work)
 
     async def close(self) -> None:
         """Wait for the threads and close."""
@@ -69,21 +77,27 @@ class SqliteDatabase:
 
         try:
             return await asyncio.get_running_loop().run_in_executor(executor, transaction)
-        except IntegrityError:
+        except _DEFECTS:
             raise
         except DBAPIError as error:
-            raise unavailable(error) from None
+            raise unavailable() from error
 
 
 def sqlite_engine(path: Path, *, begin: str) -> Engine:
     """An engine for one thread whose transactions open with `begin` and are durable when they end."""
-    engine = create_engine(URL.create("sqlite", database=str(path)), poolclass=SingletonThreadPool, pool_size=1)
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)),
+        poolclass=SingletonThreadPool,
+        pool_size=1,
+        hide_parameters=True,  # an error that is logged must not show what was to be written
+    )
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None  # the driver must not open transactions of its own
-        for setting in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_TIMEOUT_MS}"):
+        for setting in (f"busy_timeout={_BUSY_TIMEOUT_MS}", "synchronous=FULL"):
             connection.execute(f"PRAGMA {setting}")
+        _write_ahead(connection)
 
     @event.listens_for(engine, "begin")
     def begin_transaction(connection: Connection) -> None:
@@ -92,8 +106,20 @@ def sqlite_engine(path: Path, *, begin: str) -> Engine:
     return engine
 
 
-def unavailable(error: Exception) -> RefusedError:
-    """What the caller is told when the database fails; the driver's words stay in the cause."""
-    refused = RefusedError(Reason.STORE_UNAVAILABLE, "the database is not available")
-    refused.__cause__ = error
-    return refused
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch the file to WAL mode. SQLite does not wait for another process that is just doing the same."""
+    give_up_at = time.monotonic() + _BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
+                raise
+            time.sleep(_RETRY_SECONDS)
+        else:
+            return
+
+
+def unavailable() -> RefusedError:
+    """What the caller is told when the database fails; the driver's words go into the cause."""
+    return RefusedError(Reason.STORE_UNAVAILABLE, "the database is not available")

@@ -1,0 +1,56 @@
+# Everything here needs Python 3.11+ and make alone: .venv is made from requirements.lock at first use.
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test bench lint format proto lock clean
+
+PYTHON ?= python3
+BENCH ?= full
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(READY) ## Watch a token live and die on a fresh server
+	@$(BIN)/tokensvc demo
+
+serve: $(READY) ## Serve on 127.0.0.1:50051 with SQLite in ./tokensvc-data
+	@$(BIN)/tokensvc serve
+
+test: $(READY) ## Run the test suite
+	$(BIN)/python -m pytest
+
+bench: $(READY) ## Measure; BENCH=quick ends within a minute
+	$(BIN)/python -m bench $(BENCH)
+
+lint: $(READY) ## Check style, types, protos, import directions and stubs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/buf lint
+	$(BIN)/buf format --diff --exit-code
+	$(BIN)/python clients/python/generate_stubs.py --check
+	$(BIN)/python -m pytest tests/test_architecture.py
+
+format: $(READY) ## Format code and protos
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/buf format --write
+
+proto: $(READY) ## Generate the stubs from protos/
+	$(BIN)/python clients/python/generate_stubs.py
+
+lock: $(READY) ## Resolve the newest dependencies into requirements.lock
+	$(BIN)/uv pip compile pyproject.toml clients/python/pyproject.toml --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-package tokensvc-client --no-header --upgrade --quiet --output-file requirements.lock
+
+clean: ## Remove the environment and everything that was generated
+	rm -rf $(VENV) bench/results .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(READY): requirements.lock pyproject.toml clients/python/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; say make PYTHON=python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --require-hashes --requirement requirements.lock
+	$(PIP) install --no-deps --no-build-isolation --editable clients/python --editable .
+	@touch $@

@@ -1,0 +1,52 @@
+"""What a client may do, and for whom."""
+
+import pytest
+
+from tokensvc.domain.client import Client, Permission
+from tokensvc.domain.errors import Reason, RefusedError
+
+
+@pytest.mark.parametrize("permission", Permission)
+def test_a_permission_has_to_be_given(permission: Permission) -> None:
+    """A client without the permission is refused, also if it has all the others."""
+    with pytest.raises(RefusedError) as caught:
+        Client("phone", permissions=frozenset(Permission) - {permission}).require(permission)
+    assert caught.value.reason is Reason.CALLER_NOT_PERMITTED
+
+
+@pytest.mark.parametrize("permission", Permission)
+def test_a_permission_that_is_given_is_enough(permission: Permission) -> None:
+    """A client with just this permission passes."""
+    Client("phone", permissions=frozenset({permission})).require(permission)
+
+
+def test_a_client_may_act_for_itself() -> None:
+    """No entry is needed for its own tokens, and it reaches no further."""
+    assert Client("phone").may_act_for("phone")
+    assert not Client("phone").may_act_for("web")
+
+
+def test_a_client_may_act_for_those_it_names() -> None:
+    """The names are whole names: no prefix and no part of one counts."""
+    bff = Client("bff", acts_for=frozenset({"phone"}))
+    assert bff.may_act_for("phone")
+    assert not any(map(bff.may_act_for, ("pho", "phone2", "PHONE", "", "*")))
+    assert not bff.acts_for_every_client
+
+
+@pytest.mark.parametrize(
+    "client",
+    [
+        pytest.param(Client("bff", acts_for=frozenset({"*"})), id="star"),
+        pytest.param(Client("operator", permissions=frozenset({Permission.ADMIN})), id="admin"),
+    ],
+)
+def test_some_clients_may_act_for_every_client(client: Client) -> None:
+    """The star and the permission admin reach every client, also one that comes later."""
+    assert client.acts_for_every_client
+    assert client.may_act_for("a-client-of-tomorrow")
+
+
+def test_a_client_does_not_show_its_secret() -> None:
+    """The stored hash stays out of every representation that could reach a log."""
+    assert "canary" not in repr(Client("phone", secret_hash=b"canary"))

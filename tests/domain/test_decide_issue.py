@@ -1,0 +1,113 @@
+"""What an Issue leads to: a new session, or the same one again for the same idempotency key."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.domain.samples import BFF, GRANT, NOW, a_session, refused
+from tokensvc.domain.effects import AuditEvent, Effects
+from tokensvc.domain.errors import Reason
+from tokensvc.domain.issue import Issued, decide_issue, lifetime
+from tokensvc.domain.session import ClientContext, Device, Session
+
+# The same request again, a day after the session began; what depends on the moment differs.
+REPEATED = replace(
+    GRANT,
+    started_at=NOW,
+    started_revision=99,
+    expires_at=NOW + (GRANT.expires_at - GRANT.started_at),
+    context=ClientContext("198.51.100.9", "another app version", "Oslo"),
+)
+
+
+def test_a_first_issue_begins_a_session() -> None:
+    """A new session starts at generation zero, used and rotated at the moment of its grant."""
+    effects = decide_issue(GRANT, BFF, None, barred=False)
+    session = Session(GRANT, 0, rotated_at=GRANT.started_at, used_at=GRANT.started_at)
+    assert effects.outcome == Issued(GRANT, session)
+    assert effects.session == session
+
+
+def test_a_first_issue_is_audited() -> None:
+    """The audit trail names caller, client, subject, session, address and scope."""
+    grant = replace(GRANT, context=ClientContext(ip="192.0.2.7"))
+    assert decide_issue(grant, BFF, None, barred=False).audit == (
+        AuditEvent(
+            "session.issued",
+            at=GRANT.started_at,
+            caller="bff",
+            client_id="phone",
+            subject="ada",
+            session_id=GRANT.session_id,
+            ip="192.0.2.7",
+            details={"scope": "read write"},
+        ),
+    )
+
+
+def test_a_repeated_issue_answers_the_same_session() -> None:
+    """The same request under the same idempotency key gets the session of the first, and nothing is written to it."""
+    effects = decide_issue(REPEATED, BFF, a_session(), barred=False)
+    assert effects.outcome == Issued(GRANT, a_session())
+    assert (effects.session, effects.log) == (None, ())
+
+
+def test_a_repeated_issue_is_audited_as_one() -> None:
+    """The audit trail tells a repeated Issue from a first one."""
+    (event,) = decide_issue(REPEATED, BFF, a_session(), barred=False).audit
+    assert (event.type, event.session_id) == ("session.issue_retried", GRANT.session_id)
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [
+        {"subject": "eve"},
+        {"client_id": "web"},
+        {"scopes": ("read",)},
+        {"audiences": ("api",)},
+        {"expires_at": REPEATED.expires_at - 1},
+        {"idle_ttl": GRANT.idle_ttl - 1},
+        {"access_ttl": GRANT.access_ttl - 1},
+        {"device": Device("device-2", "Ada's phone", "android")},
+        {"auth_time": NOW},
+        {"acr": "urn:high"},
+        {"amr": ("pwd",)},
+        {"claims": '{"tenant":"b"}'},
+        {"credential_digest": "another"},
+    ],
+    ids=lambda difference: next(iter(difference)),
+)
+def test_another_request_under_the_same_key_is_refused(difference: dict[str, Any]) -> None:
+    """An idempotency key that was used for something else is refused, naming the field, and writes nothing."""
+    effects = decide_issue(replace(REPEATED, **difference), BFF, a_session(), barred=False)
+    refusal = refused(effects)
+    assert (refusal.reason, refusal.field) == (Reason.INVALID_REQUEST, "idempotency_key")
+    assert effects == Effects(refusal)
+
+
+@pytest.mark.parametrize(
+    "existing",
+    [
+        pytest.param(replace(a_session(), generation=1), id="refreshed"),
+        pytest.param(replace(a_session(), revoked_at=NOW - 1), id="revoked"),
+        pytest.param(replace(a_session(), used_at=NOW - GRANT.idle_ttl), id="idle"),
+        pytest.param(a_session(expires_at=NOW), id="over"),
+    ],
+)
+def test_a_session_that_moved_on_is_not_handed_out_again(existing: Session) -> None:
+    """Once refreshed, revoked or expired, the first answer is history: its tokens are not made again."""
+    effects = decide_issue(REPEATED, BFF, existing, barred=False)
+    assert effects == Effects(refused(effects))
+    assert refused(effects).field == "idempotency_key"
+
+
+def test_a_barred_session_is_not_handed_out_again() -> None:
+    """A barrier raised since the first answer ends what a repeated Issue would give."""
+    assert refused(decide_issue(REPEATED, BFF, a_session(), barred=True)).reason is Reason.INVALID_REQUEST
+
+
+@pytest.mark.parametrize(("wanted", "given"), [(None, 100), (1, 1), (100, 100), (101, 100), (10**18, 100)])
+def test_a_lifetime_is_at_most_the_policys(wanted: int | None, given: int) -> None:
+    """The policy's span is both the default and the limit."""
+    assert lifetime(wanted, 100) == given

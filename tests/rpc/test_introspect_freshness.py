@@ -1,0 +1,62 @@
+"""How new an introspection's answer is."""
+
+import pytest
+from tokensvc_pb.v1 import token_service_pb2 as pb
+
+from tests.harness import Caller, Service, failure
+from tests.rpc.faults import second_node, through
+from tests.rpc.steps import introspect, is_active, issue, revoke
+
+AN_HOUR = {"seconds": 3600}
+
+
+async def test_a_revision_that_is_reached_is_answered(bff: Caller) -> None:
+    """Demanding the revision that Revoke has answered, one gets an answer that knows the revocation."""
+    issued, other = await issue(bff), await issue(bff)
+    revision = await revoke(bff, token=issued.access_token)
+    assert not await is_active(bff, issued.access_token, min_revision=revision)
+    assert (await introspect(bff, other.access_token, min_revision=revision)).revision >= revision
+
+
+@pytest.mark.parametrize("beyond", [1, 2**62])
+async def test_a_revision_that_is_not_reached_is_no_answer(service: Service, bff: Caller, beyond: int) -> None:
+    """A revision that the log does not hold is refused with UNAVAILABLE, in a batch as well."""
+    token = (await issue(bff)).access_token
+    head = (await service.store.view()).revision
+    refused = await failure(introspect(bff, token, min_revision=head + beyond))
+    assert (refused.code.name, refused.reason) == ("UNAVAILABLE", "STORE_UNAVAILABLE")
+    batch = pb.BatchIntrospectRequest(tokens=[token], min_revision=head + beyond)
+    assert await failure(bff.BatchIntrospect(batch)) == refused
+
+
+async def test_a_stale_answer_is_given_where_it_is_permitted(service: Service, bff: Caller) -> None:
+    """With max_staleness a node may answer from what it knew that long ago, and not from before."""
+    async with second_node(service) as channel:
+        there = through(bff, channel)
+        issued = await issue(bff)
+        assert await is_active(there, issued.access_token)
+        await revoke(bff, token=issued.access_token)
+        service.clock.advance(seconds=60)
+        assert await is_active(there, issued.access_token, max_staleness=AN_HOUR)
+        assert not await is_active(there, issued.access_token, max_staleness={"seconds": 59})
+
+
+async def test_a_demanded_revision_goes_before_permitted_staleness(service: Service, bff: Caller) -> None:
+    """With both, the answer knows at least the revision."""
+    async with second_node(service) as channel:
+        there = through(bff, channel)
+        issued = await issue(bff)
+        assert await is_active(there, issued.access_token)
+        revision = await revoke(bff, token=issued.access_token)
+        assert not await is_active(there, issued.access_token, max_staleness=AN_HOUR, min_revision=revision)
+
+
+async def test_without_a_wish_the_answer_is_never_stale(service: Service, bff: Caller) -> None:
+    """By default another node's revocation is known to the very next introspection, also in a batch."""
+    async with second_node(service) as channel:
+        there = through(bff, channel)
+        issued = await issue(bff)
+        assert await is_active(there, issued.access_token)
+        await revoke(bff, token=issued.access_token)
+        batch = await there.BatchIntrospect(pb.BatchIntrospectRequest(tokens=[issued.access_token]))
+        assert [result.active for result in batch.results] == [False]

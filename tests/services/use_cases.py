@@ -1,0 +1,89 @@
+"""The use cases on a store, called directly: no gRPC, no settings, no process."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tests.fakes import FakeClock, FakeRandomness
+from tests.harness import ISSUER, policy_of
+from tokensvc.crypto.access_tokens import AccessTokenSigner
+from tokensvc.crypto.key_ring import RefreshTokenMac, first_keys, open_mac_keys, open_signing_keys
+from tokensvc.crypto.wrapping import Wrapper
+from tokensvc.domain.client import Client, Permission, TokenPolicy
+from tokensvc.ports import AccessTokens, RefreshTokens, Store
+from tokensvc.services.call import Call
+from tokensvc.services.clients import Clients
+from tokensvc.services.introspect import Active, Freshness, IntrospectQuery, IntrospectTokens
+from tokensvc.services.issue import IssueOrder, IssueTokens
+from tokensvc.services.refresh import RefreshOrder, RefreshTokensOfSession
+from tokensvc.services.revoke import RevokeTokens, Target
+from tokensvc.services.token_set import AccessTokenMinter, TokenSet
+
+CALLER_PERMISSIONS = frozenset(Permission) - {Permission.ADMIN}
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Keys at work, made without a database."""
+
+    access_tokens: AccessTokens
+    refresh_tokens: RefreshTokens
+
+
+def new_keys(now: int = 0) -> Keys:
+    """The keys of a new installation."""
+    wrapper = Wrapper(bytes(32))
+    stored = first_keys(wrapper, FakeRandomness("keys"), now)
+    signer = AccessTokenSigner(open_signing_keys(stored, wrapper), ISSUER)
+    return Keys(signer, RefreshTokenMac(open_mac_keys(stored, wrapper)))
+
+
+class UseCases:
+    """Every use case, and shorthands that make the call for a client by its id."""
+
+    def __init__(self, store: Store, clock: FakeClock, keys: Keys, seed: str = "") -> None:
+        randomness = FakeRandomness(seed)
+        minter = AccessTokenMinter(keys.access_tokens, randomness, ISSUER)
+        self.store = store
+        self.clients = Clients(store, clock, randomness, ISSUER)
+        self.issuing = IssueTokens(store, minter, keys.refresh_tokens, clock, randomness)
+        self.refreshing = RefreshTokensOfSession(store, minter, keys.refresh_tokens, clock)
+        self.revoking = RevokeTokens(store, keys.access_tokens, keys.refresh_tokens, clock)
+        self.introspecting = IntrospectTokens(store, keys.access_tokens, keys.refresh_tokens, clock)
+
+    async def register(self, client_id: str, *, policy: TokenPolicy | None = None, **fields: Any) -> str:
+        """Register a confidential client that may call everything; answer its secret."""
+        fields = {"permissions": CALLER_PERMISSIONS, **fields}
+        client = Client(client_id, policy=policy or policy_of(), **fields)
+        return (await self.clients.create(client, confidential=True))[1]
+
+    async def register_public(self, client_id: str, policy: TokenPolicy | None = None) -> None:
+        """Register a client that cannot call."""
+        await self.clients.create(Client(client_id, policy=policy or policy_of()), confidential=False)
+
+    async def call(self, client_id: str) -> Call:
+        """A call that arrives now from an authenticated `client_id`."""
+        view = await self.store.view()
+        return Call(view.clients[client_id], view)
+
+    async def issue(self, caller: str, **order: Any) -> TokenSet:
+        """Issue by `caller`."""
+        return await self.issuing.issue(await self.call(caller), IssueOrder(**order))
+
+    async def refresh(self, caller: str, refresh_token: str, **order: Any) -> TokenSet:
+        """Refresh by `caller`."""
+        return await self.refreshing.refresh(await self.call(caller), RefreshOrder(refresh_token, **order))
+
+    async def revoke(self, caller: str, target: Target, issued_before: int | None = None) -> int:
+        """Revoke by `caller`; answer the revision."""
+        return await self.revoking.revoke(await self.call(caller), target, "test", issued_before)
+
+    async def introspect(self, caller: str, token: str, **query: Any) -> Active | None:
+        """Introspect by `caller`; None if inactive."""
+        active, _ = await self.introspecting.introspect(
+            await self.call(caller), IntrospectQuery(token, **query), Freshness()
+        )
+        return active
+
+    async def introspect_all(self, caller: str, tokens: list[str]) -> list[Active | None]:
+        """BatchIntrospect by `caller`."""
+        return (await self.introspecting.introspect_all(await self.call(caller), tokens, Freshness()))[0]

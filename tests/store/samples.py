@@ -1,0 +1,91 @@
+"""What the tests of the store write: sessions, log entries, clients, and the units that carry them."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tokensvc.domain.access_token import AccessToken
+from tokensvc.domain.client import DAY, HOUR, MINUTE
+from tokensvc.domain.effects import Effects
+from tokensvc.domain.revocation import EntryKind, LogEntry
+from tokensvc.domain.session import Device, Grant, Session, begin
+from tokensvc.ports import Rows, Store, Unit
+
+T = TypeVar("T")
+
+NOW = 1_800_000_000_000  # where the tests' clock stands
+
+
+def a_session(session_id: str = "session", **grant: Any) -> Session:
+    """A session of ada on her phone; `grant` changes fields of the grant."""
+    fields = {
+        "client_id": "phone",
+        "subject": "ada",
+        "scopes": ("read", "write"),
+        "audiences": ("api",),
+        "started_at": NOW,
+        "started_revision": 0,
+        "expires_at": NOW + 90 * DAY,
+        "idle_ttl": 30 * DAY,
+        "access_ttl": 5 * MINUTE,
+        "device": Device("device", "Ada's phone", "android"),
+    }
+    return begin(Grant(session_id, **(fields | grant)))
+
+
+def an_entry(kind: EntryKind = EntryKind.SUBJECT, key: str = "ada", **fields: Any) -> LogEntry:
+    """A log entry that ends ada's sessions, or what `kind` and `key` say."""
+    return LogEntry(
+        kind, key, **({"at": NOW, "expires_at": NOW + HOUR, "barrier_expires_at": NOW + 400 * DAY} | fields)
+    )
+
+
+def an_access_token(session: Session) -> AccessToken:
+    """An access token of `session`."""
+    grant = session.grant
+    return AccessToken(
+        issuer="https://issuer.test",
+        subject=grant.subject,
+        client_id=grant.client_id,
+        audiences=grant.audiences,
+        scopes=grant.scopes,
+        issued_at=NOW,
+        expires_at=NOW + grant.access_ttl,
+        token_id=f"token of {grant.session_id}",
+        started_at=grant.started_at,
+        started_revision=grant.started_revision,
+        session_id=grant.session_id,
+        device_id=grant.device_id,
+    )
+
+
+def writing(outcome: T = None, **effects: Any) -> Unit[T]:
+    """A unit that writes `effects` whatever it finds."""
+    return Unit(lambda _rows: Effects(outcome, **effects))
+
+
+def rotating(session_id: str = "session") -> Unit[int]:
+    """A unit that rotates a session; its outcome is the new generation."""
+
+    def decide(rows: Rows) -> Effects[int]:
+        session = rows.session(session_id)
+        assert session is not None
+        rotated = Session(session.grant, session.generation + 1, NOW + MINUTE, NOW + MINUTE)
+        return Effects(rotated.generation, session=rotated)
+
+    return Unit(decide, session_id=session_id)
+
+
+async def stored(store: Store, session_id: str = "session") -> Session:
+    """A session that must be there, as it is now."""
+    row = await store.session(session_id)
+    assert row is not None
+    return row.session
+
+
+def dump(path: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table of a SQLite file."""
+    with closing(sqlite3.connect(path)) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+        return {name: sorted(connection.execute(f'SELECT * FROM "{name}"'), key=repr) for (name,) in tables}

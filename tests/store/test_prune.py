@@ -1,0 +1,93 @@
+"""Deleting what nothing needs any more, on every kind of store."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.store.kinds import only
+from tests.store.samples import NOW, a_session, an_access_token, an_entry, dump, writing
+from tokensvc.domain.revocation import EntryKind
+from tokensvc.domain.view import GRACE
+from tokensvc.ports import SessionFilter, Store
+from tokensvc.store.sql_store import SqlStore
+
+
+async def begin_all(store: Store, *expiries: int) -> None:
+    """Write a session for each moment of expiry, named by it."""
+    sessions = [a_session(str(expires_at), expires_at=expires_at) for expires_at in expiries]
+    await asyncio.gather(*(store.commit(writing(session=session)) for session in sessions))
+
+
+async def left(store: Store) -> set[str]:
+    """The ids of all sessions."""
+    return {row.session.grant.session_id for row in await store.sessions(SessionFilter(limit=1000))}
+
+
+async def test_a_session_is_kept_for_the_grace_after_it_expired(store: Store) -> None:
+    """Only sessions that expired longer ago than the grace are deleted."""
+    await begin_all(store, NOW - GRACE - 1, NOW - GRACE, NOW - 1, NOW + 1)
+    assert await store.prune(NOW, 100) == 1
+    assert await left(store) == {str(NOW - GRACE), str(NOW - 1), str(NOW + 1)}
+
+
+async def test_pruning_goes_in_limited_steps(store: Store) -> None:
+    """One call deletes no more than its limit; repeated calls delete everything, then nothing."""
+    await begin_all(store, *range(10))
+    assert [await store.prune(NOW, 4) for _ in range(4)] == [4, 4, 2, 0]
+    assert await left(store) == set()
+
+
+@only("has_log_rows")
+async def test_log_entries_and_barriers_are_kept_for_the_grace(store: Store, path: Path) -> None:
+    """The log's rows go by the life of access tokens, the barriers by that of sessions, both after the grace."""
+    old, kept = NOW - GRACE - 1, NOW - GRACE
+    await store.commit(writing(log=(an_entry(key="log gone", expires_at=old, barrier_expires_at=kept),)))
+    await store.commit(writing(log=(an_entry(key="barrier gone", expires_at=kept, barrier_expires_at=old),)))
+    assert await store.prune(NOW, 100) == 2
+    rows = dump(path)
+    assert [row[2] for row in rows["revocation_log"]] == ["barrier gone"]
+    assert [row[1] for row in rows["barriers"]] == ["log gone"]
+
+
+@only("has_log_rows")
+async def test_each_table_has_its_own_limit(store: Store, path: Path) -> None:
+    """A call deletes up to its limit from each table, so that a full table does not hold up the others."""
+    await begin_all(store, *range(5))
+    entries = tuple(an_entry(key=str(place), expires_at=1, barrier_expires_at=1) for place in range(5))
+    await store.commit(writing(log=entries))
+    assert await store.prune(NOW, 3) == 9
+    rows = dump(path)
+    assert (len(rows["sessions"]), len(rows["revocation_log"]), len(rows["barriers"])) == (2, 2, 2)
+
+
+@only("has_log_rows")
+async def test_a_barrier_that_is_raised_again_lives_as_long_as_the_longer(store: Store) -> None:
+    """A second barrier with a shorter life does not shorten the first one's."""
+    session = a_session()
+    await store.commit(writing(session=session))
+    await store.commit(writing(log=(an_entry(),)))
+    await store.commit(writing(log=(an_entry(barrier_expires_at=1),)))
+    await store.prune(NOW, 100)
+    row = await store.session("session")
+    assert row is not None
+    assert row.barred
+
+
+async def test_revisions_go_on_after_the_log_was_pruned(store: Store) -> None:
+    """The next revocation gets the next revision, though no entry is left."""
+    await store.commit(writing(log=(an_entry(expires_at=1), an_entry(expires_at=1))))
+    await store.prune(NOW, 100)
+    assert (await store.commit(writing(log=(an_entry(),)))).revision == 3
+    assert (await store.view()).revision == 3
+
+
+async def test_a_view_that_is_behind_a_pruned_log_catches_up(open_sqlite: Callable[[], SqlStore]) -> None:
+    """A store that has missed entries which are pruned since gets everything that still counts."""
+    behind, ahead = open_sqlite(), open_sqlite()
+    await behind.view()
+    await ahead.commit(writing(log=(an_entry(EntryKind.SESSION, "old", expires_at=1),)))
+    await ahead.commit(writing(log=(an_entry(EntryKind.SESSION, "session"),)))
+    await ahead.prune(NOW, 100)
+    view = await behind.view()
+    assert view.revision == 2
+    assert view.has_revoked(an_access_token(a_session()))

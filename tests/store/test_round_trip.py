@@ -1,0 +1,68 @@
+"""Whatever the service accepts is read back as it was written, on every kind of store."""
+
+import asyncio
+import json
+from dataclasses import fields, replace
+from itertools import count
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.store.samples import stored, writing
+from tokensvc.domain.refresh_token import MAX_GENERATION
+from tokensvc.domain.session import ClientContext, Device, Grant, Session
+from tokensvc.ports import Store, Unit
+
+# Every character that the service lets through, with those preferred that JSON or SQL give a meaning.
+CHARACTERS = st.sampled_from("\"'\\%_{}[]$,:;é漢🙂\u202e") | st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp"))
+TEXT = st.text(CHARACTERS, max_size=40)
+NAME = st.text(CHARACTERS, min_size=1, max_size=40)
+MOMENT = st.integers(0, 253_402_300_799_999)  # until the end of the year 9999
+WORDS = st.lists(NAME, max_size=4).map(tuple)
+CLAIMS = st.dictionaries(st.text(), st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(), max_size=3)
+
+OF_A_GRANT = {
+    "session_id": st.just(""),  # given below, so that no two are alike
+    "client_id": NAME,
+    "subject": NAME,
+    "scopes": WORDS,
+    "audiences": WORDS,
+    "started_at": MOMENT,
+    "started_revision": st.integers(0, 2**53),
+    "expires_at": MOMENT,
+    "idle_ttl": MOMENT,
+    "access_ttl": MOMENT,
+    "device": st.builds(Device, TEXT, TEXT, TEXT),
+    "context": st.builds(ClientContext, TEXT, TEXT, TEXT),
+    "auth_time": st.none() | MOMENT,
+    "acr": TEXT,
+    "amr": WORDS,
+    "claims": st.just("") | CLAIMS.map(json.dumps),
+    "credential_digest": TEXT,
+}
+GRANTS = st.builds(Grant, **{field.name: OF_A_GRANT[field.name] for field in fields(Grant)})
+SESSIONS = st.builds(Session, GRANTS, st.integers(0, MAX_GENERATION), MOMENT, MOMENT, st.none() | MOMENT, TEXT)
+
+ids = map("session-{}".format, count())
+# The examples share one store: each session has an id of its own, so they do not meet.
+sharing_a_store = settings(max_examples=60, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@sharing_a_store
+@given(drawn=st.lists(SESSIONS, min_size=1, max_size=6))
+async def test_every_field_of_new_sessions_is_read_back(store: Store, drawn: list[Session]) -> None:
+    """Sessions that are begun together are each read back equal, in every field of the grant and of the state."""
+    sessions = [replace(each, grant=replace(each.grant, session_id=next(ids))) for each in drawn]
+    await asyncio.gather(*(store.commit(writing(session=session)) for session in sessions))
+    assert [await stored(store, session.grant.session_id) for session in sessions] == sessions
+
+
+@sharing_a_store
+@given(first=SESSIONS, second=SESSIONS)
+async def test_every_field_of_the_state_changes(store: Store, first: Session, second: Session) -> None:
+    """A change replaces the whole state of a session and nothing of its grant."""
+    grant = replace(first.grant, session_id=next(ids))
+    await store.commit(writing(session=replace(first, grant=grant)))
+    changed = replace(second, grant=grant)
+    await store.commit(Unit(writing(session=changed).decide, session_id=grant.session_id))
+    assert await stored(store, grant.session_id) == changed

@@ -1,0 +1,86 @@
+"""Owns how protobuf messages and clients look as documents: snake_case names, nothing that says nothing."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from google.protobuf import json_format
+from google.protobuf.descriptor import EnumDescriptor
+from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Struct
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from tokensvc.cli.output import Document
+from tokensvc.domain.client import Client
+
+
+def document_of(message: Message) -> dict[str, Any]:
+    """The fields of `message`; absent messages, empty texts and lists and unspecified enums are left out."""
+    values = {field.name: _value(field, message) for field in message.DESCRIPTOR.fields}
+    return {name: value for name, value in values.items() if value not in (None, "", [], {})}
+
+
+def _value(field: Any, message: Message) -> Any:
+    value = getattr(message, field.name)
+    if field.is_repeated:
+        return [_single(field, item) for item in value]
+    if field.message_type is not None and not message.HasField(field.name):
+        return None
+    return _single(field, value)
+
+
+def _single(field: Any, value: Any) -> Any:
+    if isinstance(value, Timestamp):
+        return value.ToDatetime(tzinfo=UTC)
+    if isinstance(value, Struct):
+        return _whole(json_format.MessageToDict(value))
+    if isinstance(value, Message):
+        return document_of(value)
+    return _enum_name(field.enum_type, value) if field.enum_type is not None else value
+
+
+def _enum_name(enum: EnumDescriptor, number: int) -> str:
+    """The value's name without the enum's; empty for the unspecified one."""
+    prefix = enum.values_by_number[0].name.removesuffix("UNSPECIFIED")
+    if number == 0:
+        return ""
+    known = enum.values_by_number.get(number)
+    return known.name.removeprefix(prefix) if known else str(number)
+
+
+def _whole(value: Any) -> Any:
+    """A Struct knows only doubles; whole numbers become integers again."""
+    if isinstance(value, Mapping):
+        return {name: _whole(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def client_document(client: Client) -> Document:
+    """A client with the names of the proto's message Client."""
+    policy = client.policy
+    return {
+        "client_id": client.client_id,
+        "name": client.name,
+        "type": "CONFIDENTIAL" if client.secret_hash is not None else "PUBLIC",
+        "disabled": client.disabled,
+        "permissions": sorted(client.permissions),
+        "acts_for": sorted(client.acts_for),
+        "audiences": sorted(client.audiences),
+        "token_policy": {
+            "access_ttl": timedelta(milliseconds=policy.access_ttl),
+            "refresh_idle_ttl": timedelta(milliseconds=policy.refresh_idle_ttl),
+            "refresh_absolute_ttl": timedelta(milliseconds=policy.refresh_absolute_ttl),
+            "retry_window": timedelta(milliseconds=policy.retry_window),
+            "scopes": list(policy.scopes),
+            "audiences": list(policy.audiences),
+            "bind_device": policy.bind_device,
+        },
+        "created_at": _moment(client.created_at),
+        "updated_at": _moment(client.updated_at),
+    }
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -1,0 +1,56 @@
+"""Owns the server's log lines: one line an event on standard error, which no value in it can forge."""
+
+import logging
+from typing import Any, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from tokensvc.cli.printable import printable
+
+_MARGIN = "    | "
+
+
+def configure_logs(log_format: str, stream: TextIO) -> None:
+    """Send all log lines to `stream`, those of libraries too, as "json" or for the "console"."""
+    first, last = processors(log_format, colors=stream.isatty())
+    structlog.configure(
+        processors=[*first, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=first, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
+        )
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+def processors(log_format: str, *, colors: bool = False) -> tuple[list[Processor], list[Processor]]:
+    """How an event becomes a line: what is added to it, and how it is written."""
+    first: list[Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    if log_format == "json":
+        return first, [structlog.processors.JSONRenderer()]  # JSON escapes what could forge a line
+    return first, [one_line, structlog.dev.ConsoleRenderer(colors=colors)]
+
+
+def one_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Escape every text of `event`; a traceback stays readable behind a margin that no log line has."""
+    trace = event.pop("exception", None)
+    safe: dict[str, Any] = {printable(name): _safe(value) for name, value in event.items()}
+    if trace is not None:
+        safe["exception"] = "\n".join(_MARGIN + printable(line) for line in str(trace).splitlines())
+    return safe
+
+
+def _safe(value: object) -> object:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return printable(value if isinstance(value, str) else repr(value))
