@@ -1,0 +1,81 @@
+"""A server in a process of its own, as an operator runs it, and the clients that call it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from tests.harness import Caller
+
+
+@dataclass
+class ServerProcess:
+    """`tokensvc serve` on a data directory."""
+
+    data_dir: Path
+    process: "subprocess.Popen[str]"
+    address: str
+
+    def kill(self) -> None:
+        """End it like a power cut ends it."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def terminate(self) -> int:
+        """Ask it to stop; answer the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
+
+
+def tokensvc(*arguments: str, data_dir: Path) -> str:
+    """Run a command of an operator at the database; answer what it printed."""
+    command = [sys.executable, "-m", "tokensvc", *arguments, "--data-dir", str(data_dir)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=_environment())
+    return done.stdout
+
+
+def create_client(data_dir: Path, client_id: str, *flags: str) -> str:
+    """Register a client; answer its secret."""
+    printed = tokensvc("client", "create", client_id, "--json", *flags, data_dir=data_dir)
+    return str(json.loads(printed)["client_secret"])
+
+
+@contextmanager
+def serving(data_dir: Path, *flags: str) -> Iterator[ServerProcess]:
+    """Start a server on a free port; it does not outlive the block."""
+    command = [sys.executable, "-m", "tokensvc", "serve", "--data-dir", str(data_dir), "--log-format", "json"]
+    with subprocess.Popen(
+        [*command, "--listen", "127.0.0.1:0", *flags], stderr=subprocess.PIPE, text=True, env=_environment()
+    ) as process:
+        try:
+            yield ServerProcess(data_dir, process, _address(process))
+        finally:
+            process.kill()
+
+
+@contextmanager
+def calling(server: ServerProcess, client_id: str, secret: str) -> Iterator[Caller]:
+    """A caller on a channel that retries nothing by itself; close it inside the running loop."""
+    options = (("grpc.enable_retries", 0),)
+    yield Caller(client_id, secret, grpc.aio.insecure_channel(server.address, options=options))
+
+
+def _address(process: "subprocess.Popen[str]") -> str:
+    said = []
+    for line in process.stderr or ():
+        said.append(line)
+        event = json.loads(line)
+        if event.get("event") == "serving":
+            return str(event["address"])
+    raise AssertionError(f"the server did not start: {said}")
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("TOKENSVC_")}
