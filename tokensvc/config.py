@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     log_format: str = Field("console", pattern="^(console|json)$", description="console or json.")
     address: str = Field("127.0.0.1:50051", description="Server that the commands call.")
     client_id: str = Field("", description="Who calls.")
-    client_secret: SecretStr = Field(SecretStr(""), description="The caller's secret.")
+    client_secret: SecretStr = Field(SecretStr(""), description="The caller's secret; ps shows a flag to everybody.")
     timeout: float = Field(5, gt=0, le=600, description="Seconds that a call may take.")
 
     @property

@@ -4,8 +4,12 @@ import pytest
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
 from tests.harness import Caller, Service, failure
-from tests.rpc.faults import second_node, through
+from tests.rpc.faults import StoreOver, second_node, server_over, through
 from tests.rpc.steps import introspect, is_active, issue, revoke
+from tokensvc.domain.effects import Effects
+from tokensvc.domain.revocation import EntryKind
+from tokensvc.domain.revoke import barrier_entry
+from tokensvc.ports import SessionRow, Unit
 
 AN_HOUR = {"seconds": 3600}
 
@@ -60,3 +64,33 @@ async def test_without_a_wish_the_answer_is_never_stale(service: Service, bff: C
         await revoke(bff, token=issued.access_token)
         batch = await there.BatchIntrospect(pb.BatchIntrospectRequest(tokens=[issued.access_token]))
         assert [result.active for result in batch.results] == [False]
+
+
+class _RevokingStore(StoreOver):
+    """Ends the subject right after a session was read, before its reader hears of it."""
+
+    async def session(self, session_id: str) -> SessionRow | None:
+        """Read, then let the log grow and the view with it."""
+        row = await self.inner.session(session_id)
+        entry = barrier_entry(EntryKind.SUBJECT, "ada", 1_800_000_000_000, None, "")
+        await self.inner.commit(Unit(lambda _: Effects(None, log=(entry,))))
+        await self.inner.view()
+        return row
+
+
+@pytest.mark.parametrize("batch", [False, True], ids=["single", "batch"])
+async def test_an_answer_claims_no_revision_that_it_does_not_know(
+    service: Service, bff: Caller, *, batch: bool
+) -> None:
+    """A revocation that arrives while a session is read is not claimed to be known by the answer that missed it."""
+    token = (await issue(bff)).refresh_token
+    head = (await service.store.view()).revision
+    async with server_over(service, _RevokingStore(service.store)) as channel:
+        there = through(bff, channel)
+        if batch:
+            answer = await there.BatchIntrospect(pb.BatchIntrospectRequest(tokens=[token]))
+            active, revision = answer.results[0].active, answer.revision
+        else:
+            answer = await introspect(there, token)
+            active, revision = answer.active, answer.revision
+    assert (active, revision) == (True, head)

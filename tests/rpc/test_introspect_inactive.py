@@ -161,3 +161,11 @@ async def test_inactive_is_an_empty_message(service: Service, bff: Caller, cause
     assert await _bytes_on_the_wire(reader, "Introspect", single) == (b"", ())
     batch = await reader.BatchIntrospect(pb.BatchIntrospectRequest(tokens=[token]))
     assert [result.SerializeToString() for result in batch.results] == [b""]
+
+
+async def test_a_living_token_is_not_answered_so(service: Service, bff: Caller) -> None:
+    """The caller of the test above does see what is alive: the empty answers are not its own fault."""
+    reader = await service.caller("reader", permissions=frozenset({Permission.INTROSPECT}), acts_for=frozenset({"bff"}))
+    issued = await issue(bff)
+    batch = await reader.BatchIntrospect(pb.BatchIntrospectRequest(tokens=[issued.access_token, issued.refresh_token]))
+    assert [result.active for result in batch.results] == [True, True]

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import jwt
+import pytest
 from tokensvc_pb.v1 import key_service_pb2, session_service_pb2, token_pb2
 
 from tests.harness import ISSUER, Caller, Service, policy_of
@@ -118,6 +119,14 @@ async def test_extra_claims_are_carried_to_introspection(bff: Caller) -> None:
     seen = (await introspect(bff, issued.access_token)).claims
     assert dict(seen["nested"]["deep"]) == {"deeper": "é"}
     assert (seen["tenant"], seen["level"], list(seen["flags"])) == ("t1", 3, [True, None, "x"])
+
+
+@pytest.mark.parametrize("number", [0, -0.0, 0.1, -1, 2**53, 1e22, 1e308, -1.7976931348623157e308, 5e-324])
+async def test_a_number_of_any_size_is_carried(bff: Caller, number: float) -> None:
+    """Every number that a Struct can hold comes back as the same number."""
+    issued = await issue(bff, claims={"number": number})
+    assert (await introspect(bff, issued.access_token)).claims["number"] == number
+    assert (await _claims(bff, issued.access_token))["number"] == number
 
 
 async def test_extra_claims_survive_a_refresh(bff: Caller) -> None:

@@ -117,6 +117,17 @@ async def test_revoking_twice_succeeds_and_keeps_the_first_reason(service: Servi
     assert (await session_of(bff, issued.session_id)).revoke_reason == "logout"
 
 
+@pytest.mark.parametrize("first", ["access_token", "session"])
+async def test_an_access_token_that_has_ended_is_not_ended_again(service: Service, bff: Caller, first: str) -> None:
+    """Revoking an access token whose end the log holds already succeeds and lets the log grow no further."""
+    issued = await issue(bff)
+    target = {"token": issued.access_token} if first == "access_token" else {"session_id": issued.session_id}
+    revision = await revoke(bff, **target)
+    before = tables_of(service)
+    assert await revoke(bff, token=issued.access_token) == revision
+    assert tables_of(service) == before
+
+
 async def test_the_reason_is_recorded(service: Service, bff: Caller) -> None:
     """Who revoked what, when and why stands in the session, the log and the audit trail."""
     issued = await issue(bff)

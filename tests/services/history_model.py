@@ -116,11 +116,11 @@ class Model:
         may_repeat = slip.follower.spent_at is None and now < slip.spent_at + family.rules.retry_window
         return None if may_repeat else Reason.REFRESH_TOKEN_REUSED
 
-    def ended(self, *, issued_before: int | None = None, **whose: str) -> None:
-        """Walk over all families of a subject, device or client, and end those that began before the cut-off."""
+    def cut_off(self, moment: int | None, **whose: str) -> None:
+        """Walk over all families of a subject, device or client, and end those that began before `moment` or ever."""
         for family in self.families:
             concerned = all(getattr(family, name) == value for name, value in whose.items())
-            if concerned and (issued_before is None or family.born_at < issued_before):
+            if concerned and (moment is None or family.born_at < moment):
                 family.ended = True
 
     def sweep(self, now: int) -> None:

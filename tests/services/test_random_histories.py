@@ -26,7 +26,7 @@ from tokensvc.domain.client import DAY, HOUR, MINUTE, SECOND
 from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.session import Device
 from tokensvc.ports import Store
-from tokensvc.services.revoke import ClientTarget, DeviceTarget, SessionTarget, SubjectTarget, Target, TokenTarget
+from tokensvc.services.revoke import ClientTarget, DeviceTarget, SessionTarget, SubjectTarget, TokenTarget
 from tokensvc.store.memory import MemoryStore
 from tokensvc.store.migrating import upgrade_sqlite
 from tokensvc.store.sql_store import SqlStore
@@ -35,15 +35,19 @@ from tokensvc.store.sqlite import SqliteDatabase
 KEYS = new_keys()
 RULES = {
     "phone": Rules(5 * MINUTE, idle_ttl=DAY, absolute_ttl=3 * DAY, retry_window=10 * SECOND),
-    "web": Rules(HOUR, idle_ttl=2 * HOUR, absolute_ttl=8 * HOUR, retry_window=0),
+    "web": Rules(HOUR, idle_ttl=2 * HOUR, absolute_ttl=2 * HOUR + MINUTE, retry_window=0),
 }
-SPANS = (0, 1, 999, 10 * SECOND - 1, 10 * SECOND, MINUTE, 5 * MINUTE, HOUR, 2 * HOUR, DAY - 1, DAY)
+
+# To the last millisecond before something ends, or to just that moment.
+SPANS = [0, 0, 0, 1, 999, 10 * SECOND - 1, 10 * SECOND, 5 * MINUTE, HOUR, 2 * HOUR - 1, 2 * HOUR, 20 * HOUR, DAY]
 
 subjects = st.sampled_from(["ada", "eve"])
 clients = st.sampled_from(list(RULES))
 devices = st.sampled_from(["", "d1", "d2"])
-ages = st.sampled_from([0, 0, 0, 1, 1, 2, 5])  # refresh tokens before the newest
-cut_offs = st.sampled_from([None, None, -1, 0, 1, MINUTE])  # after a family's birth
+spans = st.sampled_from(SPANS)
+targets = st.sampled_from(["subject", "client", "device"])
+ages = st.sampled_from([1, 1, 1, 0, 2, 3, 5])  # how many refresh tokens before the newest
+cut_offs = st.sampled_from([None, -1, -1, 0, 0, 1, MINUTE])  # how long after a family's birth
 
 
 class Histories(RuleBasedStateMachine):
@@ -70,9 +74,9 @@ class Histories(RuleBasedStateMachine):
         """Run an action to its end; a refusal is answered as its reason."""
         return self.runner.run(_reason_or_answer(action))
 
-    @initialize()
-    def register(self) -> None:
-        """Two clients with their rules, a relay for both, and a rival that may act for neither."""
+    @initialize(target=sessions, device=devices)
+    def begin(self, device: str) -> Any:
+        """Two clients with their rules, a relay for both, a rival that may act for neither; and a first session."""
         for name, rules in RULES.items():
             policy = policy_of(
                 access_ttl=rules.access_ttl,
@@ -83,6 +87,7 @@ class Histories(RuleBasedStateMachine):
             self.do(self.use_cases.register_public(name, policy))
         self.do(self.use_cases.register("relay", acts_for=frozenset({"*"}), audiences=frozenset({"api"})))
         self.do(self.use_cases.register("rival"))
+        return self.issue("ada", "phone", device)
 
     def issue(self, subject: str, client: str, device: str, *, access_only: bool = False) -> Any:
         """Issue, and find the new tokens active; nothing if the client is switched off."""
@@ -98,9 +103,11 @@ class Histories(RuleBasedStateMachine):
         self.look(family)
         return family
 
-    def look(self, family: Family) -> None:
-        """Introspect every token of `family` at once."""
-        expected = self.model.active(family, self.clock())
+    def look(self, *families: Family) -> None:
+        """Introspect every token of `families` at once."""
+        expected: dict[str, bool] = {}
+        for family in families:
+            expected |= self.model.active(family, self.clock())
         found = self.do(self.use_cases.introspect_all("relay", list(expected)))
         seen = dict(zip(expected, (active is not None for active in found), strict=True))
         assert seen == expected
@@ -117,13 +124,23 @@ class Histories(RuleBasedStateMachine):
         """A token without a session."""
         return self.issue(subject, client, "", access_only=True)
 
-    @rule(family=sessions, age=ages)
-    def refresh(self, family: Family, age: int) -> None:
-        """Present the newest refresh token, the one before, or an old one."""
-        slip = _slip(family, age)
-        answer = self.do(self.use_cases.refresh("relay", slip.text))
-        self.model.refreshed(family, slip, self.clock(), answer)
+    @rule(family=sessions, times=st.integers(1, 4), pause=spans)
+    def refresh(self, family: Family, times: int, pause: int) -> None:
+        """A phone at its daily work: the newest refresh token, again and again."""
+        for _ in range(times):
+            self.present(family, _slip(family, 0))
+            self.clock.now += pause
         self.look(family)
+
+    @rule(family=sessions, age=ages)
+    def refresh_again(self, family: Family, age: int) -> None:
+        """A retry, or a thief: the refresh token before the newest, or an older one."""
+        self.present(family, _slip(family, age))
+        self.look(family)
+
+    def present(self, family: Family, slip: Slip) -> None:
+        """Refresh with `slip`."""
+        self.model.refreshed(family, slip, self.clock(), self.do(self.use_cases.refresh("relay", slip.text)))
 
     @rule(family=sessions, age=ages, other_age=ages)
     def refresh_at_once(self, family: Family, age: int, other_age: int) -> None:
@@ -145,9 +162,10 @@ class Histories(RuleBasedStateMachine):
         assert answer is (Reason.REFRESH_TOKEN_INVALID if family.swept else Reason.CLIENT_MISMATCH)
         self.look(family)
 
-    @rule(family=families)
-    def introspect(self, family: Family) -> None:
-        """Look at what nothing has happened to."""
+    @rule(family=families, span=spans)
+    def introspect(self, family: Family, span: int) -> None:
+        """Look at what time has done."""
+        self.clock.now += span
         self.look(family)
 
     @rule(family=families, age=ages)
@@ -158,59 +176,51 @@ class Histories(RuleBasedStateMachine):
         one.torn = True
         self.look(family)
 
-    @rule(family=sessions, age=ages)
-    def revoke_a_refresh_token(self, family: Family, age: int) -> None:
-        """Any refresh token of a family, a spent one too, stands for all of it."""
-        self.do(self.use_cases.revoke("relay", TokenTarget(_slip(family, age).text)))
+    @rule(family=sessions, age=ages, by_id=st.booleans())
+    def revoke_a_session(self, family: Family, age: int, by_id: bool) -> None:
+        """A session is ended by its id, or by any of its refresh tokens, a spent one too."""
+        target = SessionTarget(family.session_id) if by_id else TokenTarget(_slip(family, age).text)
+        self.do(self.use_cases.revoke("relay", target))
         family.ended = True
         self.look(family)
 
-    @rule(family=sessions)
-    def revoke_a_session(self, family: Family) -> None:
-        """The same by its id."""
-        self.do(self.use_cases.revoke("relay", SessionTarget(family.session_id)))
-        family.ended = True
-        self.look(family)
+    @rule(target=sessions, family=families, whose=targets, after_birth=st.lists(cut_offs, min_size=1, max_size=2))
+    def cut_off(self, family: Family, whose: str, after_birth: list[int | None]) -> Any:
+        """Everything of a subject, client or device ends, now or before a moment; the next login works at once."""
+        subject, client, device = family.subject, family.client, family.device or "d1"
+        target, concerned = {
+            "subject": (SubjectTarget(subject), {"subject": subject}),
+            "client": (ClientTarget(client), {"client": client}),
+            "device": (DeviceTarget(subject, device), {"subject": subject, "device": device}),
+        }[whose]
+        for after in after_birth:
+            moment = None if after is None else family.born_at + after
+            self.do(self.use_cases.revoke("relay", target, moment))
+            # A moment that is yet to come, by a caller's clock that is ahead, counts as now.
+            self.model.cut_off(None if moment is None else min(moment, self.clock()), **concerned)
+        self.look(*self.model.families)
+        return self.issue(subject, client, family.device)
 
-    def revoke_all(self, target: Target, family: Family, after_birth: int | None, **whose: str) -> None:
-        """Raise a cut-off, at once or at a moment near the family's birth; a moment yet to come counts as now."""
-        cut_off = None if after_birth is None else family.born_at + after_birth
-        self.do(self.use_cases.revoke("relay", target, cut_off))
-        self.model.ended(issued_before=None if cut_off is None else min(cut_off, self.clock()), **whose)
-        self.look(family)
+    @rule(client=clients, enable=st.booleans())
+    def disable_a_client(self, client: str, enable: bool) -> None:
+        """A client that is disabled loses everything, and gets nothing of it back when it is enabled again."""
+        self.do(self.use_cases.clients.set_disabled(client, disabled=True))
+        self.model.switched_off.add(client)
+        self.model.cut_off(None, client=client)
+        if enable:
+            self.enable(client)
 
-    @rule(target=sessions, family=families, after_birth=cut_offs)
-    def revoke_a_subject(self, family: Family, after_birth: int | None) -> Any:
-        """Everything of a subject, who can log in again at once."""
-        self.revoke_all(SubjectTarget(family.subject), family, after_birth, subject=family.subject)
-        return self.issue(family.subject, family.client, family.device)
+    @precondition(lambda self: self.model.switched_off)
+    @rule()
+    def enable_clients(self) -> None:
+        """What was disabled works again."""
+        for client in sorted(self.model.switched_off):
+            self.enable(client)
 
-    @precondition(lambda self: any(family.device for family in self.model.families))
-    @rule(family=sessions.filter(lambda family: family.device), after_birth=cut_offs)
-    def revoke_a_device(self, family: Family, after_birth: int | None) -> None:
-        """Everything of a subject on one device."""
-        target = DeviceTarget(family.subject, family.device)
-        self.revoke_all(target, family, after_birth, subject=family.subject, device=family.device)
-
-    @rule(target=sessions, family=families, after_birth=cut_offs)
-    def revoke_a_client(self, family: Family, after_birth: int | None) -> Any:
-        """Everything that was issued for a client, which goes on issuing."""
-        self.revoke_all(ClientTarget(family.client), family, after_birth, client=family.client)
-        return self.issue(family.subject, family.client, family.device)
-
-    @rule(client=clients)
-    def switch_a_client(self, client: str) -> None:
-        """A client that is disabled loses everything; enabled again it gets nothing of that back."""
-        disable = client not in self.model.switched_off
-        self.do(self.use_cases.clients.set_disabled(client, disabled=disable))
-        self.model.switched_off ^= {client}
-        if disable:
-            self.model.ended(client=client)
-
-    @rule(span=st.sampled_from(SPANS))
-    def wait(self, span: int) -> None:
-        """Time passes, to the millisecond before something ends or to just that moment."""
-        self.clock.now += span
+    def enable(self, client: str) -> None:
+        """Enable `client`."""
+        self.do(self.use_cases.clients.set_disabled(client, disabled=False))
+        self.model.switched_off.remove(client)
 
     @rule()
     def clean_up(self) -> None:
@@ -248,4 +258,4 @@ def test_histories_on_sqlite(tmp_path: Path) -> None:
         clock = FakeClock()
         return Histories(SqlStore(SqliteDatabase(used), clock, linger=0), clock)
 
-    run_state_machine_as_test(histories, settings=settings(max_examples=40, stateful_step_count=40))
+    run_state_machine_as_test(histories, settings=settings(max_examples=20, stateful_step_count=40))

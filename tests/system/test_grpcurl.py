@@ -38,13 +38,19 @@ class Grpcurl:
         return answer
 
 
-@pytest.fixture(scope="module")
-def grpcurl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grpcurl]:
-    """The program grpcurl beside a running server. Where TOKENSVC_TEST_REQUIRE names it, its absence is a failure."""
+def grpcurl_program() -> str:
+    """Where grpcurl is. Where TOKENSVC_TEST_REQUIRE names it, its absence is a failure."""
     program = shutil.which("grpcurl")
     if program is None:
         assert "grpcurl" not in os.environ.get("TOKENSVC_TEST_REQUIRE", ""), "grpcurl is required here"
         pytest.skip("grpcurl is not installed: it is built where Go is, by .ci/run")
+    return program
+
+
+@pytest.fixture(scope="module")
+def grpcurl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grpcurl]:
+    """The program grpcurl beside a running server."""
+    program = grpcurl_program()
     data_dir = tmp_path_factory.mktemp("grpcurl")
     secret = create_client(data_dir, "bff", "--permission", "issue,refresh,introspect,revoke", "--scope", "read")
     with serving(data_dir) as server:

@@ -65,7 +65,9 @@ def _refuse(_constant: str) -> None:
 
 
 def _moment(value: object) -> datetime | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
     try:
-        return datetime.fromtimestamp(value, UTC) if isinstance(value, int | float) else None
+        return datetime.fromtimestamp(value, UTC)
     except (ValueError, OverflowError, OSError):
         return None

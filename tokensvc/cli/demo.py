@@ -19,7 +19,7 @@ from tokensvc.domain.client import Client, Permission, TokenPolicy
 from tokensvc.services.clients import Clients
 
 _ISSUER = "https://demo.tokensvc.local"
-_SHOWN = 24
+_HEAD, _TAIL = 5, 12  # of a token that is printed
 _BFF = Client(
     "bff",
     permissions=frozenset({Permission.ISSUE, Permission.REFRESH, Permission.REVOKE}),
@@ -173,4 +173,4 @@ def _refusal(scene: Scene, refresh_token: str) -> str:
 
 
 def _short(token: str) -> str:
-    return f"{token[:_SHOWN]}... ({len(token)} characters)"
+    return f"{token[:_HEAD]}...{token[-_TAIL:]}"

@@ -31,9 +31,12 @@ class DemoServer:
         return str(self.started["address"])
 
     def stop(self) -> int:
-        """Send SIGTERM; answer the exit code."""
+        """Send SIGTERM; answer the exit code, or fail if the server does not end."""
         self.process.send_signal(signal.SIGTERM)
-        self.process.communicate(timeout=_STOP_SECONDS)
+        try:
+            self.process.communicate(timeout=_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise CommandError(f"the server did not end within {_STOP_SECONDS} seconds of SIGTERM") from None
         return self.process.returncode
 
 

@@ -75,7 +75,7 @@ def configured(*names: str) -> Callable[[Function], Function]:
     def decorate(function: Function) -> Function:
         @wraps(function)
         def command(*args: Any, config: Path | None, **values: Any) -> Any:
-            flags = {name: values.pop(name) for name in names}
+            flags = {name: values.pop(_parameter(name)) for name in names}
             return function(*args, load_settings(flags, config), **values)
 
         with_config: Function = click.option(
@@ -92,12 +92,18 @@ def _option(name: str, field: FieldInfo) -> Callable[[Function], Function]:
     """A flag whose value only the settings check, so that a bad one is refused alike wherever it comes from."""
     flag = "--" + name.replace("_", "-")
     notes = [f"{PREFIX}{name.upper()}"]
-    if field.default not in (None, "") and not isinstance(field.default, bool | SecretStr):
-        notes.append(f"default: {field.default}")
+    default = field.get_default()
+    if default not in (None, "") and not isinstance(default, bool | SecretStr):
+        notes.append(f"default: {default}")
     text = f"{field.description} [{'; '.join(notes)}]"
     if field.annotation is bool:
-        return click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=text)
-    return click.option(flag, name, metavar=_metavar(field.annotation), help=text)
+        return click.option(f"{flag}/--no-{flag[2:]}", _parameter(name), default=None, help=text)
+    return click.option(flag, _parameter(name), metavar=_metavar(field.annotation), help=text)
+
+
+def _parameter(name: str) -> str:
+    """A name that no command's own parameter has: a command may have a client_id that is not the caller's."""
+    return f"setting_{name}"
 
 
 def _metavar(annotation: Any) -> str:

@@ -50,8 +50,12 @@ def span_text(span: timedelta) -> str:
     seconds = span.total_seconds()
     for unit, size in _UNITS:
         if seconds and seconds % size == 0:
-            return f"{seconds / size:g}{unit}"
-    return f"{seconds:g}s"
+            return f"{seconds // size:.0f}{unit}"
+    return _seconds(seconds)
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.0f}s" if seconds.is_integer() else f"{seconds:.3f}s"
 
 
 def _json(document: Document) -> str:
@@ -63,7 +67,7 @@ def _json_value(value: Any) -> str:
     if isinstance(value, datetime):
         return rfc3339(value)
     if isinstance(value, timedelta):
-        return f"{value.total_seconds():g}s"
+        return _seconds(value.total_seconds())
     raise TypeError(type(value))
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 
 import structlog
 
@@ -15,7 +16,6 @@ from tokensvc.cli.local import failing_clearly
 from tokensvc.cli.logs import configure_logs
 from tokensvc.config import Settings
 from tokensvc.crypto.wrapping import RootKeyError
-from tokensvc.rpc.server import RpcServer
 
 try:
     import uvloop
@@ -45,7 +45,7 @@ async def _serve(settings: Settings, address: Address) -> None:
         durability = await database.settings()
         keys = await open_keys(store, settings, system_clock, os.urandom)
         server = build_server(store, keys, settings)
-        bound = _listen(server, address)
+        bound = _listen(server.listen, address)
         await server.start()
         log = structlog.get_logger()
         if not bound.is_loopback:
@@ -78,11 +78,11 @@ def _stop_on_signals() -> "asyncio.Future[str]":
     return stopping
 
 
-def _listen(server: RpcServer, address: Address) -> Address:
-    """Bind `address`; answer it with the port that it has got."""
+def _listen(listen: Callable[[str], int], address: Address) -> Address:
+    """Bind `address` through `listen`; answer it with the port that it has got."""
     try:
         _probe(address)
-        return Address(address.host, server.listen(str(address)))
+        return Address(address.host, listen(str(address)))
     except OSError as error:
         raise CommandError(f"cannot listen on {address}: {error.strerror}") from error
     except RuntimeError as error:

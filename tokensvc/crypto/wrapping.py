@@ -4,6 +4,7 @@ import base64
 import binascii
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -35,8 +36,8 @@ def load_root_key(path: Path) -> bytes:
 
 def create_root_key(path: Path) -> None:
     """Write a new root key to `path` unless there is a file already; complete or not at all, mode 0600."""
-    scratch = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    # A name of its own for each attempt: what one left behind that died half-way does not stop the next.
+    descriptor, scratch = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "w") as file:
             file.write(base64.b64encode(os.urandom(ROOT_KEY_BYTES)).decode() + "\n")
@@ -46,7 +47,7 @@ def create_root_key(path: Path) -> None:
     except FileExistsError:
         pass
     finally:
-        scratch.unlink()
+        Path(scratch).unlink()
 
 
 class Wrapper:
@@ -64,5 +65,5 @@ class Wrapper:
         """Decrypt; fails with RootKeyError under another root key or for another row."""
         try:
             return self._cipher.decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], binding.encode())
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:  # ValueError: too short to hold a nonce
             raise RootKeyError("a stored key does not open: wrong root key, or the row was changed") from error

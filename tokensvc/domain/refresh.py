@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tokensvc.domain.client import Client
 from tokensvc.domain.effects import AuditEvent, Effects, Refused
@@ -26,7 +26,7 @@ class RefreshAttempt:
     scopes: tuple[str, ...] = ()
     audiences: tuple[str, ...] = ()
     device_id: str = ""
-    credential_version: str = ""
+    credential_version: str = field(default="", repr=False)
     context: ClientContext = ClientContext()
 
 

@@ -10,7 +10,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 PREFIX = "tsr1_"
 HANDLE_BYTES = 16
@@ -25,7 +25,7 @@ class RefreshToken:
     """What a genuine refresh token says: which session (through its secret handle) and which generation of it."""
 
     key_id: int
-    handle: bytes
+    handle: bytes = field(repr=False)
     generation: int
 
     @property

@@ -20,22 +20,29 @@ _STATES = {
     SessionState.EXPIRED: session_service_pb2.SESSION_STATE_EXPIRED,
 }
 _NANOS = 1_000_000_000
+# The well-known types allow no more: the years 1 to 9999, and 10,000 years with one sign for both parts.
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
+_LONGEST_SPAN = 315_576_000_000
 
 INACTIVE = token_service_pb2.IntrospectResponse()
 
 
 def moment_of(message: Any, field: str) -> int | None:
     """The Timestamp `field` of `message` in milliseconds since the epoch; None if it is absent."""
-    return _milliseconds(getattr(message, field), field) if message.HasField(field) else None
+    if not message.HasField(field):
+        return None
+    value: timestamp_pb2.Timestamp = getattr(message, field)
+    if not (_FIRST_SECOND <= value.seconds <= _LAST_SECOND and 0 <= value.nanos < _NANOS):
+        raise invalid(field, f"{field} is out of range")
+    return value.seconds * 1000 + value.nanos // 1_000_000
 
 
 def span_of(message: Any, field: str) -> int | None:
     """The Duration `field` of `message` in milliseconds; None if it is absent."""
-    return _milliseconds(getattr(message, field), field) if message.HasField(field) else None
-
-
-def _milliseconds(value: timestamp_pb2.Timestamp | duration_pb2.Duration, field: str) -> int:
-    if not -_NANOS < value.nanos < _NANOS or abs(value.seconds) > 315_576_000_000:  # noqa: PLR2004 - 10,000 years
+    if not message.HasField(field):
+        return None
+    value: duration_pb2.Duration = getattr(message, field)
+    if abs(value.seconds) > _LONGEST_SPAN or not -_NANOS < value.nanos < _NANOS or value.seconds * value.nanos < 0:
         raise invalid(field, f"{field} is out of range")
     return value.seconds * 1000 + value.nanos // 1_000_000
 

@@ -1,4 +1,4 @@
-"""Owns pacing: under load, RPCs go through in groups on a shared tick, because waking threads costs more than they do."""
+"""Owns pacing: under load RPCs go on in groups, on a shared tick, because waking threads costs more than they do."""
 
 import asyncio
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
-from tokensvc.domain.errors import invalid
+from tokensvc.domain.errors import RefusedError, invalid
 from tokensvc.rpc import convert
 from tokensvc.rpc.guard import Method
 from tokensvc.services.call import Call
@@ -40,8 +40,8 @@ class TokenService:
             "Issue": Method(self.issue),
             "Refresh": Method(self.refresh),
             "Revoke": Method(self.revoke),
-            "Introspect": Method(self.introspect, max_staleness=_max_staleness),
-            "BatchIntrospect": Method(self.batch_introspect, max_staleness=_max_staleness),
+            "Introspect": Method(self.introspect, max_staleness=_permitted_staleness),
+            "BatchIntrospect": Method(self.batch_introspect, max_staleness=_permitted_staleness),
         }
 
     async def issue(self, call: Call, request: pb.IssueRequest) -> pb.IssueResponse:
@@ -102,6 +102,14 @@ class TokenService:
         """RFC 7662 for many tokens at once."""
         found, revision = await self.introspecting.introspect_all(call, request.tokens, _freshness(request))
         return pb.BatchIntrospectResponse(results=map(convert.introspection, found), revision=revision)
+
+
+def _permitted_staleness(request: pb.IntrospectRequest | pb.BatchIntrospectRequest) -> int:
+    """As far as it can be read: what is wrong with a request is said when its caller is known."""
+    try:
+        return _max_staleness(request)
+    except RefusedError:
+        return 0
 
 
 def _max_staleness(request: pb.IntrospectRequest | pb.BatchIntrospectRequest) -> int:

@@ -55,10 +55,11 @@ class IntrospectTokens:
         if query.audience:
             bounds.audiences((query.audience,), "audience")
         view = await self._view(call, freshness)
+        revision = view.revision  # the view grows while a session is read, what was read does not
         active = await self._active(query.token, call.caller, view)
         if active is not None and not _serves(active, query):
             active = None
-        return active, view.revision
+        return active, revision
 
     async def introspect_all(
         self, call: Call, tokens: Sequence[str], freshness: Freshness
@@ -70,13 +71,14 @@ class IntrospectTokens:
         for token in tokens:
             bounds.token(token, "tokens")
         view = await self._view(call, freshness)
+        revision = view.revision  # as above
         caller, now = call.caller, self._clock()
         # Refresh tokens are read first, because reading waits; access tokens are then judged in one go.
         sessions = {text: await self._session(text, caller, view) for text in tokens if text.startswith(PREFIX)}
         answers: list[Active | None] = [
             sessions[text] if text in sessions else self._access_token(text, caller, view, now) for text in tokens
         ]
-        return answers, view.revision
+        return answers, revision
 
     async def _view(self, call: Call, freshness: Freshness) -> View:
         if freshness.min_revision <= call.view.revision:

@@ -1,6 +1,6 @@
 """Owns Revoke: ending a token, a session, a subject, a device or a client (RFC 7009)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tokensvc.domain import bounds
 from tokensvc.domain.client import Permission
@@ -15,6 +15,7 @@ from tokensvc.domain.revoke import (
     end_session,
     end_subject,
 )
+from tokensvc.domain.view import View
 from tokensvc.ports import AccessTokens, Clock, RefreshTokens, Store, Unit
 from tokensvc.services.call import Call
 
@@ -26,7 +27,7 @@ _CLOCK_SKEW = 60_000
 class TokenTarget:
     """An access or refresh token."""
 
-    token: str
+    token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +75,15 @@ class RevokeTokens:
         """End `target`; answer a revision of the log that holds its end."""
         call.require(Permission.REVOKE)
         order = Revocation(call.caller, self._clock(), bounds.text(reason, "reason"))
-        unit = self._unit(order, target, _cut_off(target, issued_before, order.now))
+        unit = self._unit(call.view, order, target, _cut_off(target, issued_before, order.now))
         revision = (await self._store.commit(unit)).revision if unit else 0
         # Nothing was written: what there is to know stands at or before the log's present end.
         return revision or (await self._store.view()).revision
 
-    def _unit(self, order: Revocation, target: Target, issued_before: int | None) -> Unit[None] | None:
+    def _unit(self, view: View, order: Revocation, target: Target, issued_before: int | None) -> Unit[None] | None:
         match target:
             case TokenTarget(token):
-                return self._token(order, bounds.token(token))
+                return self._token(view, order, bounds.token(token))
             case SessionTarget(session_id):
                 return _session(order, bounds.text(session_id, "session_id", required=True))
             case SubjectTarget(subject):
@@ -101,12 +102,12 @@ class RevokeTokens:
                 effects = end_client(order, client_id, issued_before)
         return Unit(lambda _rows: effects)
 
-    def _token(self, order: Revocation, text: str) -> Unit[None] | None:
+    def _token(self, view: View, order: Revocation, text: str) -> Unit[None] | None:
         if text.startswith(PREFIX):
             refresh_token = self._refresh_tokens.open(text)
             return _session(order, refresh_token.session_id) if refresh_token else None
         access_token = self._access_tokens.verify(text)
-        if access_token is None:
+        if access_token is None or view.has_revoked(access_token):
             return None
         effects = end_access_token(order, access_token)
         return Unit(lambda _rows: effects) if effects != Effects(None) else None

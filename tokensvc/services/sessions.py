@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -15,6 +16,8 @@ from tokensvc.services.call import Call
 
 DEFAULT_PAGE = 100
 LARGEST_PAGE = 1000
+
+_PLACE = re.compile(r"([0-9]{1,15}) ([A-Za-z0-9_-]{22})")  # started_at and session_id: no more than a database can hold
 
 
 class SessionState(Enum):
@@ -101,7 +104,9 @@ def _page_token(session: Session) -> str:
 
 def _place(page_token: str) -> tuple[int, str]:
     try:
-        started_at, session_id = base64.urlsafe_b64decode(page_token).decode("ascii").split(" ")
-        return int(started_at), session_id
+        place = _PLACE.fullmatch(base64.urlsafe_b64decode(page_token).decode("ascii"))
     except (binascii.Error, ValueError):
-        raise invalid("page_token", "page_token is not one of this service's") from None
+        place = None
+    if place is None:
+        raise invalid("page_token", "page_token is not one of this service's")
+    return int(place[1]), place[2]

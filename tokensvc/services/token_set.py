@@ -35,7 +35,10 @@ class AccessTokenMinter:
         self._issuer = issuer
 
     def mint(self, grant: Grant, scopes: tuple[str, ...], audiences: tuple[str, ...], now: int) -> tuple[str, int]:
-        """Answer a signed token and its lifetime in seconds; it never outlives the session."""
+        """Answer a signed token and its lifetime in whole seconds; it never outlives the session's last second.
+
+        The claim exp has whole seconds: it is rounded up, so that the token lives as long as is said.
+        """
         lifetime = min(grant.access_ttl, grant.expires_at - now)
         token = AccessToken(
             issuer=self._issuer,
@@ -44,7 +47,7 @@ class AccessTokenMinter:
             audiences=audiences,
             scopes=scopes,
             issued_at=now,
-            expires_at=now + lifetime,
+            expires_at=-(-(now + lifetime) // 1000) * 1000,
             token_id=base64.urlsafe_b64encode(self._randomness(_TOKEN_ID_BYTES)).rstrip(b"=").decode(),
             started_at=grant.started_at,
             started_revision=grant.started_revision,

@@ -32,8 +32,8 @@ class Follower:
     async def view(self, *, min_revision: int, max_staleness: int) -> View:
         """As `Store.view`."""
         view = self._view
-        fresh_enough = self._clock() - self._synchronised_at <= max_staleness if max_staleness else False
-        if view is None or view.revision < min_revision or not fresh_enough:
+        age = self._clock() - self._synchronised_at  # negative when the clock was set back: then it says nothing
+        if view is None or view.revision < min_revision or not max_staleness or not 0 <= age <= max_staleness:
             view = self._unchanged() or await self._next_look()
         if view.revision < min_revision:
             raise RefusedError(Reason.STORE_UNAVAILABLE, "the log has not reached min_revision")

@@ -1,0 +1,81 @@
+"""Log lines that no value can forge."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from tokensvc.cli.logs import configure_logs, processors
+
+FORGED = "x\r\n2026-01-01T00:00:00Z [info     ] forged\u2028\x85\x1b[2J"
+
+
+@pytest.fixture
+def logging_as_before() -> Iterator[None]:
+    """Logging is set up for the whole process; afterwards it is as it was."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def line_of(log_format: str, event: str = "event", **values: Any) -> str:
+    """What is written for an event."""
+    stream = io.StringIO()
+    first, last = processors(log_format)
+    structlog.wrap_logger(structlog.PrintLogger(stream), processors=[*first, *last]).info(event, **values)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"value": FORGED},
+        {"event": FORGED},
+        {FORGED: "value"},
+        {"value": [FORGED, {"a": FORGED}]},
+        {"value": ValueError(FORGED)},
+    ],
+)
+def test_an_event_is_one_line(log_format: str, values: dict[str, Any]) -> None:
+    """Line breaks and control characters in an event, a name or a value are written as escapes."""
+    written = line_of(log_format, **values)
+    assert len(written.splitlines()) == 1
+    assert "forged" in written
+    assert "\x1b" not in written
+
+
+def test_a_traceback_cannot_forge_a_line_on_the_console() -> None:
+    """Every line of a traceback stands behind a margin, whatever the exception's text is."""
+    written = line_of("console", exc_info=ValueError(FORGED))
+    event, *trace = written.splitlines()
+    assert "event" in event
+    assert any("forged" in line for line in trace)
+    assert all(line.startswith("    | ") for line in trace)
+
+
+def test_json_lines_are_json() -> None:
+    """An event is an object with its level, its time and its values."""
+    written = json.loads(line_of("json", port=50051, path="/x"))
+    assert written.pop("timestamp").endswith("Z")
+    assert written == {"event": "event", "level": "info", "port": 50051, "path": "/x"}
+
+
+@pytest.mark.usefixtures("logging_as_before")
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_libraries_log_in_the_same_form(log_format: str) -> None:
+    """What a library logs is one line like the server's own."""
+    stream = io.StringIO()
+    configure_logs(log_format, stream)
+    logging.getLogger("a.library").warning("it said %s", FORGED)
+    written = stream.getvalue()
+    assert len(written.splitlines()) == 1
+    assert "it said x" in written
+    assert written.startswith("{") == (log_format == "json")

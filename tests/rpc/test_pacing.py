@@ -1,0 +1,94 @@
+"""Pacing: RPCs go on together while that pays, and alone while it does not."""
+
+import asyncio
+from collections import Counter
+from itertools import pairwise
+
+from tests.virtual_time import run
+from tokensvc.rpc.pacing import Pacer
+
+TICK = 0.0015
+
+
+async def caller(pacer: Pacer, calls: int, pause: float, turns: list[float]) -> None:
+    """Call again and again, with a pause after each answer."""
+    loop = asyncio.get_running_loop()
+    for _ in range(calls):
+        await pacer.turn()
+        turns.append(loop.time())
+        await asyncio.sleep(pause)
+
+
+def test_a_quiet_server_never_waits() -> None:
+    """Calls that come now and then go on at once."""
+
+    async def scenario() -> tuple[float, list[float]]:
+        turns: list[float] = []
+        await caller(Pacer(TICK), calls=50, pause=0.01, turns=turns)
+        return asyncio.get_running_loop().time(), turns
+
+    elapsed, turns = run(scenario())
+    assert len(turns) == 50
+    assert round(elapsed, 6) == 0.5
+
+
+def test_a_fast_lone_caller_waits_for_few_of_its_calls() -> None:
+    """One caller that calls without a pause is tried on a tick now and then; nearly all of its calls go on at once."""
+
+    async def scenario() -> float:
+        await caller(Pacer(TICK), calls=10_000, pause=0.00015, turns=[])
+        return asyncio.get_running_loop().time()
+
+    assert run(scenario()) < 1.04 * 10_000 * 0.00015
+
+
+def test_under_load_calls_go_on_together() -> None:
+    """64 callers at once take their turns in groups, at moments that lie a tick apart."""
+
+    async def scenario() -> list[float]:
+        turns: list[float] = []
+        pacer = Pacer(TICK)
+        await asyncio.gather(*(caller(pacer, 200, 0.0002, turns) for _ in range(64)))
+        return turns
+
+    turns = run(scenario())
+    groups = Counter(moment for moment in turns if 0.1 < moment < 0.2)  # the ticking has begun and goes on
+    assert len(groups) > 50
+    assert set(groups.values()) == {64}
+    assert min(later - earlier for earlier, later in pairwise(sorted(groups))) >= TICK
+
+
+def test_few_callers_are_left_alone_after_a_try() -> None:
+    """Eight fast callers are too few to gain anything: after a short try each 100 ms they go on at once."""
+
+    async def scenario() -> float:
+        pacer = Pacer(TICK)
+        await asyncio.gather(*(caller(pacer, 10_000, 0.001, []) for _ in range(8)))
+        return asyncio.get_running_loop().time()
+
+    assert run(scenario()) < 1.2 * 10
+
+
+def test_zero_turns_it_off() -> None:
+    """Without a tick nobody ever waits."""
+
+    async def scenario() -> float:
+        pacer = Pacer(0)
+        await asyncio.gather(*(caller(pacer, 100, 0, []) for _ in range(64)))
+        return asyncio.get_running_loop().time()
+
+    assert run(scenario()) == 0
+
+
+def test_a_cancelled_caller_takes_nobody_with_it() -> None:
+    """Of two that wait for a tick one is cancelled; the other goes on."""
+
+    async def scenario() -> list[str]:
+        pacer = Pacer(TICK, busy=1)
+        first, second = (asyncio.create_task(pacer.turn()) for _ in range(2))
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.wait([first, second])
+        return ["cancelled" if task.cancelled() else "done" for task in (first, second)]
+
+    assert run(scenario()) == ["cancelled", "done"]

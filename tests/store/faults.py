@@ -1,0 +1,73 @@
+"""Makes the database fail where the test wants it."""
+
+import resource
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, event
+
+from tokensvc.store.sql_store import SqlStore
+from tokensvc.store.sqlite import SqliteDatabase
+
+
+class FaultyEngine:
+    """Counts the statements of an engine, BEGIN and COMMIT included, and has the driver fail at one of them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.seen: list[str] = []
+        self.fails_at: int | None = None
+        self.error: Exception = sqlite3.OperationalError("disk I/O error")
+        self._commit = engine.dialect.do_commit
+        event.listen(engine, "do_execute", self._before_statement)
+        engine.dialect.do_commit = self._before_commit  # type: ignore[method-assign]
+
+    def restart(self, fails_at: int | None = None) -> None:
+        """Count from zero again, to fail at that statement."""
+        self.seen, self.fails_at = [], fails_at
+
+    def _before_statement(self, _cursor: object, statement: str, _parameters: object, _context: object) -> None:
+        self._next(statement)
+
+    def _before_commit(self, connection: Any) -> None:
+        self._next("COMMIT")
+        self._commit(connection)
+
+    def _next(self, statement: str) -> None:
+        self.seen.append(statement)
+        if len(self.seen) - 1 == self.fails_at:
+            raise self.error
+
+
+def database_of(store: SqlStore) -> SqliteDatabase:
+    """The database behind a store."""
+    database = store._database
+    assert isinstance(database, SqliteDatabase)
+    return database
+
+
+def set_where_written(store: SqlStore, pragma: str) -> Any:
+    """Run a PRAGMA on the connection that writes, outside of any transaction; answer what it says."""
+    database = database_of(store)
+
+    def work() -> Any:
+        connection = database._writing.raw_connection()
+        try:
+            return connection.cursor().execute(f"PRAGMA {pragma}").fetchone()
+        finally:
+            connection.close()
+
+    return database._writer.submit(work).result()
+
+
+@contextmanager
+def full_disk(path: Path) -> Iterator[None]:
+    """Let this process make no file longer than the database's write-ahead log is now."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.with_name(f"{path.name}-wal").stat().st_size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

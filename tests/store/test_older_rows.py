@@ -1,0 +1,65 @@
+"""Rows that other versions of the service have written."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from tests.store.samples import NOW, a_session, stored, writing
+from tokensvc.domain.client import MINUTE, Client, Permission, TokenPolicy
+from tokensvc.domain.session import ClientContext, Device, Grant, Session
+from tokensvc.store.sql_store import SqlStore
+
+
+def write_client(path: Path, details: dict[str, object]) -> None:
+    """Write a client's row as another version has done it."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        row = ("bff", None, 0, json.dumps(details), NOW, NOW)
+        connection.execute("INSERT INTO clients VALUES (?, ?, ?, ?, ?, ?)", row)
+
+
+async def read_client(store: SqlStore) -> Client:
+    """The client as the service sees it."""
+    return (await store.view()).clients["bff"]
+
+
+async def test_what_an_older_version_did_not_know_has_its_default(sqlite_store: SqlStore, path: Path) -> None:
+    """A client whose document lacks every member is one that may do nothing, with the default policy."""
+    write_client(path, {})
+    assert await read_client(sqlite_store) == Client("bff", created_at=NOW, updated_at=NOW)
+
+
+async def test_a_policy_that_lacks_fields_has_their_defaults(sqlite_store: SqlStore, path: Path) -> None:
+    """Fields of a policy that were added since are as in a policy that says nothing about them."""
+    write_client(path, {"policy": {"access_ttl": MINUTE, "scopes": ["read"]}})
+    assert (await read_client(sqlite_store)).policy == TokenPolicy(access_ttl=MINUTE, scopes=("read",))
+
+
+async def test_policy_fields_that_are_not_known_are_left_out(sqlite_store: SqlStore, path: Path) -> None:
+    """A field that another version has put into a policy does not keep the client from being read."""
+    write_client(path, {"policy": {"access_ttl": MINUTE, "colour": "red"}})
+    assert (await read_client(sqlite_store)).policy == TokenPolicy(access_ttl=MINUTE)
+
+
+async def test_permissions_that_are_not_known_permit_nothing(sqlite_store: SqlStore, path: Path) -> None:
+    """A permission of another version is not held, those beside it are."""
+    write_client(path, {"permissions": ["refresh", "levitate"]})
+    assert (await read_client(sqlite_store)).permissions == {Permission.REFRESH}
+
+
+async def test_a_session_with_the_least_details_is_read(sqlite_store: SqlStore, path: Path) -> None:
+    """A session whose document has only what every version writes has defaults for the rest."""
+    details = {"scopes": ["read"], "audiences": ["api"], "started_revision": 3, "idle_ttl": 4, "access_ttl": 5}
+    row = ("session", "ada", "phone", "device", 1, NOW, NOW, NOW, NOW, None, "", json.dumps(details))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"INSERT INTO sessions VALUES ({', '.join('?' * len(row))})", row)
+    grant = Grant("session", "phone", "ada", ("read",), ("api",), NOW, 3, NOW, 4, 5, device=Device("device"))
+    assert await stored(sqlite_store) == Session(grant, 1, NOW, NOW)
+
+
+async def test_a_session_is_written_without_what_has_its_default(sqlite_store: SqlStore, path: Path) -> None:
+    """What a session does not have takes no room in its row."""
+    await sqlite_store.commit(writing(session=a_session(device=Device(), context=ClientContext())))
+    with closing(sqlite3.connect(path)) as connection:
+        (details,) = connection.execute("SELECT grant_details FROM sessions").fetchone()
+    assert json.loads(details).keys() == {"scopes", "audiences", "started_revision", "idle_ttl", "access_ttl"}
