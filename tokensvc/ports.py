@@ -1,6 +1,6 @@
 """Owns the interfaces between the services and what lies outside: the store, the keys, time and chance."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -85,8 +85,8 @@ class Store(Protocol):
         Refuses with STORE_UNAVAILABLE if the log has not reached `min_revision`.
         """
 
-    async def session(self, session_id: str) -> SessionRow | None:
-        """One session as it is now."""
+    async def sessions_by_id(self, session_ids: Collection[str]) -> Mapping[str, SessionRow]:
+        """The sessions with these ids, as far as they exist, all as they were in one moment after this call began."""
 
     async def sessions(self, wanted: SessionFilter) -> Sequence[SessionRow]:
         """Sessions by `wanted`, the one that began last first."""

@@ -97,7 +97,7 @@ def oversized(forger: Forger) -> dict[str, str]:
         "100,000 dots": "." * 100_000,
         "100,000 dots behind a good token": forger.token() + "." * 100_000,
         "100,000 segments": ".".join([encoded(header)] * 100_000),
-        "a header 100 deep": forger.sealed(encoded(nested(100)[:380]), encoded(claims)),
+        "a header 60 deep": forger.sealed(encoded(nested(60)), encoded(claims)),
         "a header 1,000 deep": forger.sealed(encoded(nested(1000)), encoded(claims)),
         "a header 100,000 deep": forger.sealed(encoded(nested(100_000)), encoded(claims)),
         "10 MB of nothing": "A" * 10_000_000,

@@ -38,9 +38,12 @@ def phone(**policy: Any) -> Client:
     return replace(PHONE, policy=replace(POLICY, **policy))
 
 
-def a_session(generation: int = 0, *, rotated_at: int = NOW - DAY, **changes: Any) -> Session:
+def a_session(
+    generation: int = 0, *, rotated_at: int = NOW - DAY, retry_window: int = WINDOW, **changes: Any
+) -> Session:
     """Ada's session at `generation`; `changes` to its grant."""
-    return Session(replace(GRANT, **changes), generation, rotated_at=rotated_at, used_at=NOW - DAY)
+    grant = replace(GRANT, **changes)
+    return Session(grant, generation, rotated_at=rotated_at, used_at=NOW - DAY, retry_window=retry_window)
 
 
 def an_attempt(generation: int = 0, **changes: Any) -> RefreshAttempt:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.domain.samples import GRANT, NOW, WINDOW, a_session, an_attempt, decide, phone, refreshed, refused
 from tokensvc.domain.client import DAY, HOUR, MAX_RETRY_WINDOW
-from tokensvc.domain.effects import AuditEvent
+from tokensvc.domain.effects import AuditEvent, Effects
 from tokensvc.domain.errors import Reason
 from tokensvc.domain.refresh import REUSE
 from tokensvc.domain.refresh_token import MAX_GENERATION
@@ -18,7 +18,7 @@ from tokensvc.domain.revocation import EntryKind, LogEntry
 def test_the_current_token_rotates() -> None:
     """The current token advances the session by one generation, and counts as use and as rotation."""
     effects = decide(an_attempt(5), a_session(5))
-    after = replace(a_session(5), generation=6, rotated_at=NOW, used_at=NOW)
+    after = replace(a_session(5), generation=6, rotated_at=NOW, used_at=NOW, retry_window=WINDOW)
     assert refreshed(effects).session == effects.session == after
     assert effects.log == ()
 
@@ -74,6 +74,16 @@ def test_a_window_of_zero_answers_no_retry() -> None:
     assert refused(effects).reason is Reason.REFRESH_TOKEN_REUSED
 
 
+@pytest.mark.parametrize(("then", "now"), [(WINDOW, 0), (0, WINDOW), (WINDOW, WINDOW // 2), (WINDOW // 2, WINDOW)])
+def test_the_window_is_the_shorter_of_then_and_now(then: int, now: int) -> None:
+    """A policy that shortens the window counts at once; one that widens it revives nothing that was consumed."""
+    session = refreshed(decide(an_attempt(5), a_session(5), phone(retry_window=then))).session
+    late, later = an_attempt(5, now=NOW + min(then, now) - 1), an_attempt(5, now=NOW + min(then, now))
+    if min(then, now):
+        assert refreshed(decide(late, session, phone(retry_window=now))).session == session
+    assert refused(decide(later, session, phone(retry_window=now))).reason is Reason.REFRESH_TOKEN_REUSED
+
+
 def test_a_retry_does_not_move_the_window() -> None:
     """However often a token is retried, the window ends where the rotation put its end."""
     session = a_session(6, rotated_at=NOW)
@@ -104,7 +114,7 @@ def test_a_clock_that_is_a_little_behind_still_answers_a_retry() -> None:
 )
 def test_no_window_covers_two_rotations(presented: int, behind: int, elapsed: int, window: int) -> None:
     """A token that is two or more generations old is reuse at every moment and under every window."""
-    session = a_session(presented + behind, rotated_at=NOW - elapsed)
+    session = a_session(presented + behind, rotated_at=NOW - elapsed, retry_window=window)
     assert refused(decide(an_attempt(presented), session, phone(retry_window=window))).reason == "REFRESH_TOKEN_REUSED"
 
 
@@ -141,6 +151,20 @@ def test_after_reuse_even_the_current_token_is_dead() -> None:
     """The family is ended: the newest token of the thief or of the owner is refused as revoked."""
     ended = decide(an_attempt(4), a_session(6)).session
     assert refused(decide(an_attempt(6), ended)).reason is Reason.REFRESH_TOKEN_REVOKED
+
+
+@pytest.mark.parametrize("presented", [0, 4, 5])
+def test_after_reuse_a_consumed_token_is_answered_alike(presented: int) -> None:
+    """Of many who present a consumed token, whoever comes first ends the family; the answer is the same to all."""
+    first = decide(an_attempt(4), a_session(6))
+    again = decide(an_attempt(presented), first.session)
+    assert again == Effects(refused(first))
+
+
+def test_a_session_that_was_revoked_shows_no_reuse() -> None:
+    """An old token of a session that was ended otherwise is refused as revoked: nothing was reused to end it."""
+    ended = replace(a_session(6), revoked_at=NOW - 1, revoke_reason="logout")
+    assert refused(decide(an_attempt(4), ended)).reason is Reason.REFRESH_TOKEN_REVOKED
 
 
 def test_a_generation_from_the_future_heals_the_row() -> None:

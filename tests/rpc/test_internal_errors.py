@@ -26,11 +26,11 @@ NEEDS = [
     ("Revoke", "view"),
     ("Revoke", "commit"),
     ("Introspect", "view"),
-    ("Introspect", "session"),
+    ("Introspect", "sessions_by_id"),
     ("BatchIntrospect", "view"),
-    ("BatchIntrospect", "session"),
+    ("BatchIntrospect", "sessions_by_id"),
     ("ListSessions", "sessions"),
-    ("GetSession", "session"),
+    ("GetSession", "sessions_by_id"),
 ]
 EACH_NEED = pytest.mark.parametrize(("method", "needed"), NEEDS)
 

@@ -200,7 +200,9 @@ FORGED = "x\r\n2026-01-01T00:00:00Z [info     ] forged"
 
 async def test_no_value_forges_a_log_line(service: Service, bff: Caller, log: io.StringIO) -> None:
     """Line breaks in a field, or in the text of a defect, do not begin a line of the log."""
-    async with server_over(service, FailingStore(service.store, RuntimeError(FORGED), "commit", "session")) as channel:
+    async with server_over(
+        service, FailingStore(service.store, RuntimeError(FORGED), "commit", "sessions_by_id")
+    ) as channel:
         there = through(bff, channel)
         for request in (
             ("Issue", pb.IssueRequest(subject=FORGED)),

@@ -53,6 +53,7 @@ class Family:
     slips: list[Slip] = field(default_factory=list)
     passes: list[Pass] = field(default_factory=list)
     ended: bool = False
+    betrayed: bool = False
     swept: bool = False
 
     @property
@@ -65,9 +66,9 @@ class Family:
         return now >= self.dies_at or now >= self.used_at + self.rules.idle_ttl
 
     def add_pass(self, text: str, now: int) -> None:
-        """Note an access token: as long as the rules say, but not beyond the family, and in whole seconds."""
+        """Note an access token: as long as the rules say, but not beyond the family, to the end of that second."""
         last = self.dies_at if self.slips else now + self.rules.access_ttl
-        self.passes.append(Pass(text, min(now + self.rules.access_ttl, last) // 1000 * 1000))
+        self.passes.append(Pass(text, (min(now + self.rules.access_ttl, last) + 999) // 1000 * 1000))
 
 
 class Model:
@@ -89,7 +90,8 @@ class Model:
         refusal = self._refusal(family, slip, now)
         if refusal is not None:
             assert answer is refusal
-            family.ended |= refusal is Reason.REFRESH_TOKEN_REUSED
+            if refusal is Reason.REFRESH_TOKEN_REUSED:
+                family.ended = family.betrayed = True
             return
         assert isinstance(answer, TokenSet), answer
         if slip.follower is None:
@@ -107,6 +109,8 @@ class Model:
             return Reason.REFRESH_TOKEN_INVALID
         if family.client in self.switched_off:
             return Reason.CLIENT_DISABLED
+        if family.betrayed and slip.spent_at is not None:
+            return Reason.REFRESH_TOKEN_REUSED
         if family.ended:
             return Reason.REFRESH_TOKEN_REVOKED
         if family.is_over(now):

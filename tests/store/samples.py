@@ -79,9 +79,7 @@ def rotating(session_id: str = "session") -> Unit[int]:
 
 async def stored(store: Store, session_id: str = "session") -> Session:
     """A session that must be there, as it is now."""
-    row = await store.session(session_id)
-    assert row is not None
-    return row.session
+    return (await store.sessions_by_id([session_id]))[session_id].session
 
 
 def dump(path: Path) -> dict[str, list[tuple[Any, ...]]]:

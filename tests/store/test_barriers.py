@@ -33,7 +33,7 @@ async def barred(store: Store, *sessions: Session) -> list[bool]:
     """Of each session whether a barrier ends it, as a read and as a decision see it alike."""
     answers = []
     for session in sessions:
-        row = await store.session(session.grant.session_id)
+        row = (await store.sessions_by_id([session.grant.session_id])).get(session.grant.session_id)
         decided = (await store.commit(asking(session.grant.session_id))).outcome
         assert row is not None
         assert row.barred is decided

@@ -50,7 +50,15 @@ async def test_a_new_session_is_read_back(store: Store) -> None:
 
 async def test_a_session_that_was_never_written_is_none(store: Store) -> None:
     """An unknown session is None, not an error."""
-    assert await store.session("nobody's") is None
+    assert await store.sessions_by_id(["nobody's"]) == {}
+
+
+async def test_many_sessions_are_found_at_once(store: Store) -> None:
+    """Of a thousand ids, some named twice, those that exist are found and no other."""
+    sessions = {name: a_session(name) for name in map("session-{}".format, range(500))}
+    await asyncio.gather(*(store.commit(writing(session=session)) for session in sessions.values()))
+    found = await store.sessions_by_id([f"session-{place}" for place in (*range(1000), 7)])
+    assert {name: row.session for name, row in found.items()} == sessions
 
 
 async def test_the_state_of_a_session_changes(store: Store) -> None:
@@ -117,7 +125,8 @@ async def test_a_caller_that_goes_away_leaves_its_write(store: Store) -> None:
     staying = asyncio.create_task(store.commit(writing(session=a_session("two"))))
     await asyncio.sleep(0)  # both are queued now
     leaving.cancel()
-    await staying
+    async with asyncio.timeout(30):
+        await staying
     assert leaving.cancelled()
     assert await stored(store, "one")
 

@@ -120,7 +120,7 @@ async def test_the_callers_see_a_refusal_and_the_operator_the_cause(store: SqlSt
 
 READS: dict[str, Callable[[SqlStore], Awaitable[Any]]] = {
     "view": lambda store: store.view(),
-    "session": lambda store: store.session("session"),
+    "sessions_by_id": lambda store: store.sessions_by_id(["session"]),
     "sessions": lambda store: store.sessions(SessionFilter()),
     "keys": lambda store: store.keys(),
 }
@@ -157,6 +157,7 @@ async def test_a_store_that_cannot_ask_for_changes_answers_no_view(store: SqlSto
     with pytest.raises(RefusedError) as refused:
         await store.view()
     assert (refused.value.reason, refused.value.message) == UNAVAILABLE
+    assert isinstance(refused.value.__cause__, sqlite3.Error)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +179,7 @@ async def test_a_unit_that_cannot_be_written_fails_alone(store: SqlStore, defect
     assert not isinstance(failed, RefusedError)
     assert await stored(store, "one")
     assert await stored(store, "two")
-    assert await store.session("bad") is None
+    assert await store.sessions_by_id(["bad"]) == {}
 
 
 async def test_a_defect_shows_nothing_of_what_was_to_be_written(store: SqlStore) -> None:

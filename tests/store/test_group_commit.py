@@ -161,7 +161,8 @@ async def test_a_caller_that_goes_away_is_left_out_of_the_answers(transactions: 
     await loop_passes()
     transactions.error = RefusedError(Reason.STORE_UNAVAILABLE, "gone") if fails else None
     transactions.may_go_on.set()
-    (answer,) = await asyncio.gather(staying, return_exceptions=True)
+    async with asyncio.timeout(30):
+        (answer,) = await asyncio.gather(staying, return_exceptions=True)
     assert isinstance(answer, RefusedError if fails else Committed)
     assert leaving.cancelled()
     assert transactions.sizes == [2]

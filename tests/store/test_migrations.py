@@ -102,7 +102,7 @@ async def test_everything_can_be_taken_back_with_rows_in_it(engine: Engine, path
     assert tables(path) == {}
     upgrade(engine)
     store = open_sqlite_store(path, clock)
-    assert await store.session("session") is None
+    assert await store.sessions_by_id(["session"]) == {}
     assert (await store.commit(writing(session=a_session(), log=(an_entry(),)))).revision == 1
     assert await stored(store) == a_session()
     await store.close()

@@ -50,9 +50,11 @@ async def test_permissions_that_are_not_known_permit_nothing(sqlite_store: SqlSt
 async def test_a_session_with_the_least_details_is_read(sqlite_store: SqlStore, path: Path) -> None:
     """A session whose document has only what every version writes has defaults for the rest."""
     details = {"scopes": ["read"], "audiences": ["api"], "started_revision": 3, "idle_ttl": 4, "access_ttl": 5}
-    row = ("session", "ada", "phone", "device", 1, NOW, NOW, NOW, NOW, None, "", json.dumps(details))
+    row = dict.fromkeys(("started_at", "rotated_at", "used_at", "expires_at"), NOW)
+    row |= {"session_id": "session", "subject": "ada", "client_id": "phone", "device_id": "device", "generation": 1}
+    row |= {"retry_window": 0, "revoked_at": None, "revoke_reason": "", "grant_details": json.dumps(details)}
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute(f"INSERT INTO sessions VALUES ({', '.join('?' * len(row))})", row)
+        connection.execute(f"INSERT INTO sessions ({', '.join(row)}) VALUES (:{', :'.join(row)})", row)
     grant = Grant("session", "phone", "ada", ("read",), ("api",), NOW, 3, NOW, 4, 5, device=Device("device"))
     assert await stored(sqlite_store) == Session(grant, 1, NOW, NOW)
 

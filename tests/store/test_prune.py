@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.store.kinds import only
 from tests.store.samples import NOW, a_session, an_access_token, an_entry, dump, writing
 from tokensvc.domain.revocation import EntryKind
@@ -61,14 +63,18 @@ async def test_each_table_has_its_own_limit(store: Store, path: Path) -> None:
 
 
 @only("has_log_rows")
-async def test_a_barrier_that_is_raised_again_lives_as_long_as_the_longer(store: Store) -> None:
-    """A second barrier with a shorter life does not shorten the first one's."""
-    session = a_session()
-    await store.commit(writing(session=session))
-    await store.commit(writing(log=(an_entry(),)))
-    await store.commit(writing(log=(an_entry(barrier_expires_at=1),)))
+@pytest.mark.parametrize("expiries", [(1, NOW), (NOW, 1)], ids=["shorter first", "longer first"])
+@pytest.mark.parametrize("together", [True, False], ids=["one batch", "two batches"])
+async def test_a_barrier_that_is_raised_twice_lives_as_long_as_the_longer(
+    store: Store, expiries: tuple[int, ...], *, together: bool
+) -> None:
+    """Of two barriers for one subject the one with the longer life is not forgotten with the other."""
+    await store.commit(writing(session=a_session()))
+    entries = [an_entry(barrier_expires_at=expires_at) for expires_at in expiries]
+    for log in [tuple(entries)] if together else [(entry,) for entry in entries]:
+        await store.commit(writing(log=log))
     await store.prune(NOW, 100)
-    row = await store.session("session")
+    row = (await store.sessions_by_id(["session"])).get("session")
     assert row is not None
     assert row.barred
 

@@ -161,7 +161,7 @@ async def test_closing_lets_go_of_everything(path: Path, clock: FakeClock) -> No
     store = open_sqlite_store(path, clock)
     await store.commit(writing(session=a_session(), log=(an_entry(),)))
     await store.view()
-    await store.session("session")
+    await store.sessions_by_id(["session"])
     assert held_files(path)
     await store.close()
     assert held_files(path) == []

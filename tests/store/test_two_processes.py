@@ -58,10 +58,10 @@ async def refresh_twenty_times(data_dir: Path, retry_window: int) -> tuple[list[
 
 @pytest.mark.parametrize("attempt", range(2))
 async def test_without_a_retry_window_one_of_twenty_refreshes_succeeds(tmp_path: Path, attempt: int) -> None:
-    """One process rotates the token, the next use is the reuse that ends the session, all others find it ended."""
+    """One use rotates the token; whichever process answers, all others are told of the reuse."""
     successes, refusals = await refresh_twenty_times(tmp_path / "data", 0)
     assert len(successes) == 1
-    assert sorted(refusals) == ["REFRESH_TOKEN_REUSED", *["REFRESH_TOKEN_REVOKED"] * 18]
+    assert refusals == ["REFRESH_TOKEN_REUSED"] * 19
 
 
 async def test_within_the_retry_window_twenty_refreshes_get_one_successor(tmp_path: Path) -> None:

@@ -78,6 +78,6 @@ async def test_a_barrier_of_another_store_ends_a_session(one: SqlStore, other: S
     """A session is barred in every store as soon as one has committed the barrier."""
     await one.commit(writing(session=a_session()))
     await other.commit(writing(log=(an_entry(),)))
-    row = await one.session("session")
+    row = (await one.sessions_by_id(["session"])).get("session")
     assert row is not None
     assert row.barred

@@ -47,6 +47,7 @@ async def test_a_view_is_not_older_than_the_call(store: Store) -> None:
     """Each of a hundred revocations, one after the other, is in the view that is asked for next."""
     for place in range(100):
         session = a_session(f"session-{place}")
+        assert not (await store.view()).has_revoked(an_access_token(session))
         await store.commit(writing(log=(an_entry(EntryKind.SESSION, f"session-{place}"),)))
         view = await store.view()
         assert view.revision == place + 1

@@ -12,7 +12,10 @@ from tokensvc.domain.refresh_token import MAX_GENERATION, RefreshToken, bound_di
 from tokensvc.domain.revocation import EntryKind, LogEntry
 from tokensvc.domain.session import ClientContext, Session
 
-REUSE = "reuse"
+REUSE = "refresh token reused"
+
+
+REUSED = Refused(Reason.REFRESH_TOKEN_REUSED, "a consumed refresh token was presented: the session has been ended")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,8 @@ def _may_hold(attempt: RefreshAttempt, session: Session) -> bool:
 
 
 def _refuse_dead(attempt: RefreshAttempt, session: Session, *, barred: bool) -> Refused | None:
+    if session.revoke_reason == REUSE and attempt.token.generation < session.generation:
+        return REUSED  # the same answer for all who present a consumed token at once, whoever comes first
     if session.revoked_at is not None or barred:
         return Refused(Reason.REFRESH_TOKEN_REVOKED, "the session was revoked")
     if session.is_expired(attempt.now):
@@ -99,27 +104,35 @@ def _by_generation(
 ) -> Effects[Refreshed | Refused]:
     behind = session.generation - attempt.token.generation
     if behind == 0:
-        return _rotate(attempt, session, answer, "session.refreshed")
+        return _rotate(attempt, session, answer, retry_window, "session.refreshed")
     if behind < 0:
         # Our MAC proves that this token was issued: the row has lost writes, as after a failover to a late replica.
-        return _rotate(attempt, session, answer, "session.generation_healed")
+        return _rotate(attempt, session, answer, retry_window, "session.generation_healed")
     # Either side of the rotation, because the clocks of two nodes differ; a window of zero holds nothing.
-    if behind == 1 and abs(attempt.now - session.rotated_at) < retry_window:
+    if behind == 1 and abs(attempt.now - session.rotated_at) < min(session.retry_window, retry_window):
         return Effects(answer, audit=(_event("session.refresh_retried", attempt, session),))
     return _end_family(attempt, session)
 
 
-def _rotate(attempt: RefreshAttempt, session: Session, answer: Refreshed, event: str) -> Effects[Refreshed | Refused]:
+def _rotate(
+    attempt: RefreshAttempt, session: Session, answer: Refreshed, retry_window: int, event: str
+) -> Effects[Refreshed | Refused]:
     if attempt.token.generation >= MAX_GENERATION:
         return Effects(Refused(Reason.REFRESH_TOKEN_EXPIRED, "the session has expired"))
-    rotated = replace(session, generation=attempt.token.generation + 1, rotated_at=attempt.now, used_at=attempt.now)
+    rotated = replace(
+        session,
+        generation=attempt.token.generation + 1,
+        rotated_at=attempt.now,
+        used_at=attempt.now,
+        retry_window=retry_window,
+    )
     return Effects(replace(answer, session=rotated), session=rotated, audit=(_event(event, attempt, rotated),))
 
 
 def _end_family(attempt: RefreshAttempt, session: Session) -> Effects[Refreshed | Refused]:
     ended = replace(session, revoked_at=attempt.now, revoke_reason=REUSE)
     return Effects(
-        Refused(Reason.REFRESH_TOKEN_REUSED, "a consumed refresh token was presented: the session has been ended"),
+        REUSED,
         session=ended,
         log=(session_entry(session, attempt.now, REUSE),),
         audit=(_event("session.reuse_detected", attempt, session),),

@@ -55,12 +55,17 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A grant and its present state. `generation` counts the rotations; it names the one valid refresh token."""
+    """A grant and its present state.
+
+    `generation` counts the rotations; it names the one valid refresh token. `retry_window` is the policy's at the last
+    rotation: one that is widened later must not revive what has been consumed.
+    """
 
     grant: Grant
     generation: int
     rotated_at: int
     used_at: int
+    retry_window: int = 0
     revoked_at: int | None = None
     revoke_reason: str = ""
 

@@ -4,7 +4,8 @@ import heapq
 
 from tokensvc.domain.access_token import AccessToken
 from tokensvc.domain.client import Client
-from tokensvc.domain.revocation import BARRIERS, Barrier, BarrierKey, EntryKind, LogEntry, device_key
+from tokensvc.domain.revocation import BARRIERS, Barrier, BarrierKey, EntryKind, LogEntry, barrier_keys
+from tokensvc.domain.session import Grant
 
 # Expired entries are kept this much longer: a clock that is set back must not revive what they ended.
 GRACE = 2 * 60 * 60 * 1000
@@ -56,20 +57,15 @@ class View:
                 (self._ended_tokens if kind is EntryKind.TOKEN else self._ended_sessions).discard(key)
 
     def has_revoked(self, token: AccessToken) -> bool:
-        """Whether an entry ends `token`, itself or through its session, subject, client or device."""
-        if token.token_id in self._ended_tokens or token.session_id in self._ended_sessions:
-            return True
-        if not self._barriers:
-            return False
-        return (
-            self._bars((EntryKind.SUBJECT, token.subject), token)
-            or self._bars((EntryKind.CLIENT, token.client_id), token)
-            or (
-                token.device_id != ""
-                and self._bars((EntryKind.DEVICE, device_key(token.subject, token.device_id)), token)
-            )
-        )
+        """Whether an entry ends `token`, itself or with its session."""
+        return token.token_id in self._ended_tokens or self.has_ended(token)
 
-    def _bars(self, key: BarrierKey, token: AccessToken) -> bool:
-        barrier = self._barriers.get(key)
-        return barrier is not None and barrier.covers(token.started_at, token.started_revision)
+    def has_ended(self, origin: Grant | AccessToken) -> bool:
+        """Whether an entry ends the session of `origin`, itself or through its subject, client or device."""
+        if origin.session_id in self._ended_sessions:
+            return True
+        return bool(self._barriers) and any(
+            barrier.covers(origin.started_at, origin.started_revision)
+            for key in barrier_keys(origin.subject, origin.client_id, origin.device_id)
+            if (barrier := self._barriers.get(key)) is not None
+        )

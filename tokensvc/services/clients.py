@@ -62,7 +62,11 @@ class Clients:
         check_client(client, confidential=confidential)
         now = self._clock()
         secret = _SECRET_PREFIX + _base64url(self._randomness(_SECRET_BYTES)) if confidential else ""
-        policy = replace(client.policy, audiences=client.policy.audiences or (self._issuer,))
+        policy = replace(
+            client.policy,
+            scopes=bounds.scopes(client.policy.scopes),
+            audiences=bounds.audiences(client.policy.audiences) or (self._issuer,),
+        )
         created = replace(
             client,
             secret_hash=hash_secret(secret) if confidential else None,

@@ -1,6 +1,6 @@
 """Owns Introspect: whether a token is active for this caller, now (RFC 7662). It writes nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tokensvc.domain import bounds
@@ -10,7 +10,7 @@ from tokensvc.domain.errors import invalid
 from tokensvc.domain.refresh_token import PREFIX
 from tokensvc.domain.session import Session
 from tokensvc.domain.view import View
-from tokensvc.ports import AccessTokens, Clock, RefreshTokens, Store
+from tokensvc.ports import AccessTokens, Clock, RefreshTokens, SessionRow, Store
 from tokensvc.services.call import Call
 
 MOST_TOKENS = 1000
@@ -36,6 +36,8 @@ class Freshness:
 Active = AccessToken | Session
 """What stands behind an active access or refresh token. None stands for every cause of inactive."""
 
+Rows = Mapping[str, SessionRow]
+
 
 class IntrospectTokens:
     """The use cases Introspect and BatchIntrospect."""
@@ -54,12 +56,11 @@ class IntrospectTokens:
             bounds.scopes(query.required_scopes, "required_scopes")
         if query.audience:
             bounds.audiences((query.audience,), "audience")
-        view = await self._view(call, freshness)
-        revision = view.revision  # the view grows while a session is read, what was read does not
-        active = await self._active(query.token, call.caller, view)
+        view, rows = await self._state(call, (query.token,), freshness)
+        active = self._judge(query.token, call.caller, view, rows, self._clock())
         if active is not None and not _serves(active, query):
             active = None
-        return active, revision
+        return active, view.revision
 
     async def introspect_all(
         self, call: Call, tokens: Sequence[str], freshness: Freshness
@@ -70,27 +71,27 @@ class IntrospectTokens:
             raise invalid("tokens", f"tokens has not 1 to {MOST_TOKENS} entries")
         for token in tokens:
             bounds.token(token, "tokens")
-        view = await self._view(call, freshness)
-        revision = view.revision  # as above
+        view, rows = await self._state(call, tokens, freshness)
         caller, now = call.caller, self._clock()
-        # Refresh tokens are read first, because reading waits; access tokens are then judged in one go.
-        sessions = {text: await self._session(text, caller, view) for text in tokens if text.startswith(PREFIX)}
-        answers: list[Active | None] = [
-            sessions[text] if text in sessions else self._access_token(text, caller, view, now) for text in tokens
-        ]
-        return answers, revision
+        return [self._judge(token, caller, view, rows, now) for token in tokens], view.revision
 
-    async def _view(self, call: Call, freshness: Freshness) -> View:
+    async def _state(self, call: Call, tokens: Sequence[str], freshness: Freshness) -> tuple[View, Rows]:
+        """Answer a view, and the sessions of the refresh tokens among `tokens`; judge both without waiting in between.
+
+        The view is taken after the rows: what was revoked while they were read counts for every token alike.
+        """
+        opened = [self._refresh_tokens.open(text) for text in tokens if text.startswith(PREFIX)]
+        session_ids = {token.session_id for token in opened if token}
+        rows = await self._store.sessions_by_id(session_ids) if session_ids else {}
+        if session_ids:
+            return await self._store.view(min_revision=freshness.min_revision), rows
         if freshness.min_revision <= call.view.revision:
-            return call.view
-        return await self._store.view(min_revision=freshness.min_revision, max_staleness=freshness.max_staleness)
+            return call.view, rows
+        return await self._store.view(min_revision=freshness.min_revision, max_staleness=freshness.max_staleness), rows
 
-    async def _active(self, text: str, caller: Client, view: View) -> Active | None:
+    def _judge(self, text: str, caller: Client, view: View, rows: Rows, now: int) -> Active | None:
         if text.startswith(PREFIX):
-            return await self._session(text, caller, view)
-        return self._access_token(text, caller, view, self._clock())
-
-    def _access_token(self, text: str, caller: Client, view: View, now: int) -> AccessToken | None:
+            return self._judge_refresh_token(text, caller, view, rows, now)
         token = self._access_tokens.verify(text)
         if token is None or now >= token.expires_at or view.has_revoked(token):
             return None
@@ -101,13 +102,14 @@ class IntrospectTokens:
             return None
         return token
 
-    async def _session(self, text: str, caller: Client, view: View) -> Session | None:
+    def _judge_refresh_token(self, text: str, caller: Client, view: View, rows: Rows, now: int) -> Session | None:
         token = self._refresh_tokens.open(text)
-        row = await self._store.session(token.session_id) if token else None
-        if token is None or row is None or row.barred or not row.session.is_live(self._clock()):
+        row = rows.get(token.session_id) if token else None
+        if token is None or row is None or row.barred or not row.session.is_live(now):
             return None
-        client = view.clients.get(row.session.grant.client_id)
-        if client is None or client.disabled or not caller.may_act_for(client.client_id):
+        grant = row.session.grant
+        client = view.clients.get(grant.client_id)
+        if client is None or client.disabled or view.has_ended(grant) or not caller.may_act_for(grant.client_id):
             return None
         # A consumed token is dead, even while a retry would still be answered.
         return row.session if token.generation >= row.session.generation else None

@@ -69,7 +69,8 @@ class Sessions:
     async def get_session(self, call: Call, session_id: str) -> ListedSession:
         """Answer one session; one of another client is answered as one that does not exist."""
         call.require(Permission.INTROSPECT)
-        row = await self._store.session(bounds.text(session_id, "session_id", required=True))
+        bounds.text(session_id, "session_id", required=True)
+        row = (await self._store.sessions_by_id([session_id])).get(session_id)
         if row is None or not call.caller.may_act_for(row.session.grant.client_id):
             raise RefusedError(Reason.SESSION_NOT_FOUND, "there is no session with this session_id")
         return self._listed(call, row)

@@ -1,6 +1,6 @@
 """Owns the store in memory: the same semantics without a database, for tests and for reading."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from tokensvc.domain.client import Client
@@ -37,10 +37,10 @@ class MemoryStore:
             raise RefusedError(Reason.STORE_UNAVAILABLE, "the log has not reached min_revision")
         return self._view
 
-    async def session(self, session_id: str) -> SessionRow | None:
+    async def sessions_by_id(self, session_ids: Collection[str]) -> Mapping[str, SessionRow]:
         """As the port says."""
-        session = self._sessions.get(session_id)
-        return self._row(session) if session else None
+        found = (self._sessions.get(session_id) for session_id in session_ids)
+        return {session.grant.session_id: self._row(session) for session in found if session}
 
     async def sessions(self, wanted: SessionFilter) -> Sequence[SessionRow]:
         """As the port says."""

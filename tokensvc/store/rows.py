@@ -15,6 +15,8 @@ from tokensvc.domain.session import ClientContext, Device, Grant, Session
 
 # Grant fields with a column of their own; the others go into one document.
 _GRANT_COLUMNS = ("session_id", "subject", "client_id", "started_at", "expires_at")
+# Session fields that change after Issue, each with a column of its own.
+CHANGING = ("generation", "rotated_at", "used_at", "retry_window", "revoked_at", "revoke_reason")
 _TUPLES = ("scopes", "audiences", "amr")
 
 
@@ -30,6 +32,7 @@ def session_row(session: Session) -> tuple[Any, ...]:
         grant.started_at,
         session.rotated_at,
         session.used_at,
+        session.retry_window,
         grant.expires_at,
         session.revoked_at,
         session.revoke_reason,
@@ -46,7 +49,8 @@ def session_from(row: RowMapping) -> Session:
     details["device"] = Device(row["device_id"], **details.pop("device", {}))
     details["context"] = ClientContext(**details.pop("context", {}))
     grant = Grant(**{name: row[name] for name in _GRANT_COLUMNS}, **details)
-    return Session(grant, row["generation"], row["rotated_at"], row["used_at"], row["revoked_at"], row["revoke_reason"])
+    state = {name: row[name] for name in CHANGING}
+    return Session(grant, **state)
 
 
 def _grant_details(grant: Grant) -> str:

@@ -16,6 +16,7 @@ sessions = Table(
     Column("started_at", BigInteger, nullable=False),
     Column("rotated_at", BigInteger, nullable=False),
     Column("used_at", BigInteger, nullable=False),
+    Column("retry_window", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
     Column("revoke_reason", Text, nullable=False),

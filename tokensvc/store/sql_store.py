@@ -1,11 +1,12 @@
 """Owns the store over an SQL database."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Column, Connection, Table, and_, delete, insert, or_, select
 
 from tokensvc.domain.keys import StoredKey
+from tokensvc.domain.session import Session
 from tokensvc.domain.view import GRACE, View
 from tokensvc.ports import Clock, Committed, SessionFilter, SessionRow, Unit
 from tokensvc.store import schema
@@ -36,15 +37,12 @@ class SqlStore:
         """As the port says."""
         return await self._follower.view(min_revision=min_revision, max_staleness=max_staleness)
 
-    async def session(self, session_id: str) -> SessionRow | None:
+    async def sessions_by_id(self, session_ids: Collection[str]) -> Mapping[str, SessionRow]:
         """As the port says."""
 
-        def work(connection: Connection) -> SessionRow | None:
-            sessions = self._batch.load_sessions(connection, [session_id])
-            barriers = self._batch.load_barriers(connection, sessions.values())
-            rows = WorkingSet(sessions, {}, barriers)
-            session = rows.session(session_id)
-            return SessionRow(session, rows.barred(session.grant)) if session else None
+        def work(connection: Connection) -> dict[str, SessionRow]:
+            found = self._batch.load_sessions(connection, sorted(session_ids))
+            return dict(zip(found, self._rows(connection, list(found.values())), strict=True))
 
         return await self._database.read(work)
 
@@ -52,11 +50,14 @@ class SqlStore:
         """As the port says."""
 
         def work(connection: Connection) -> list[SessionRow]:
-            found = [session_from(row) for row in connection.execute(_listing(wanted)).mappings()]
-            rows = WorkingSet({}, {}, self._batch.load_barriers(connection, found))
-            return [SessionRow(session, rows.barred(session.grant)) for session in found]
+            found = connection.execute(_listing(wanted)).mappings()
+            return self._rows(connection, [session_from(row) for row in found])
 
         return await self._database.read(work)
+
+    def _rows(self, connection: Connection, sessions: Sequence[Session]) -> list[SessionRow]:
+        rows = WorkingSet({}, {}, self._batch.load_barriers(connection, sessions))
+        return [SessionRow(session, rows.barred(session.grant)) for session in sessions]
 
     async def keys(self) -> Sequence[StoredKey]:
         """As the port says."""

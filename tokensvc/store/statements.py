@@ -11,10 +11,8 @@ from tokensvc.domain.session import Session
 from tokensvc.ports import Committed, Unit
 from tokensvc.store import schema
 from tokensvc.store.dialects import Dialect
-from tokensvc.store.rows import audit_row, client_from, client_row, log_row, session_from, session_row
+from tokensvc.store.rows import CHANGING, audit_row, client_from, client_row, log_row, session_from, session_row
 from tokensvc.store.working_set import WorkingSet
-
-_CHANGING = ("generation", "rotated_at", "used_at", "revoked_at", "revoke_reason")
 
 
 class Batch:
@@ -26,11 +24,11 @@ class Batch:
         self._insert_log = self._insert(schema.revocation_log)
         self._insert_audit = self._insert(schema.audit_events, without=("sequence",))
         self._raise_barriers = self._upsert_barriers()
-        changes = dialect.rowset("changes", [schema.sessions.c[name] for name in ("session_id", *_CHANGING)])
+        changes = dialect.rowset("changes", [schema.sessions.c[name] for name in ("session_id", *CHANGING)])
         self._update_sessions = (
             update(schema.sessions)
             .where(schema.sessions.c.session_id == changes.c.session_id)
-            .values({name: changes.c[name] for name in _CHANGING})
+            .values({name: changes.c[name] for name in CHANGING})
         )
         wanted = dialect.rowset("wanted", [schema.sessions.c.session_id])
         self._load_sessions = select(schema.sessions).join(wanted, wanted.c.session_id == schema.sessions.c.session_id)
@@ -77,7 +75,7 @@ class Batch:
         if new := rows.new_sessions:
             connection.execute(self._insert_sessions, self._pack(list(map(session_row, new))))
         if changed := rows.changed_sessions:
-            values = [(s.grant.session_id, *(getattr(s, name) for name in _CHANGING)) for s in changed]
+            values = [(s.grant.session_id, *(getattr(s, name) for name in CHANGING)) for s in changed]
             connection.execute(self._update_sessions, self._dialect.pack("changes", values))
 
     def _write_log(self, connection: Connection, rows: WorkingSet) -> int:

@@ -18,6 +18,7 @@ def upgrade() -> None:
         sa.Column("started_at", sa.BigInteger, nullable=False),
         sa.Column("rotated_at", sa.BigInteger, nullable=False),
         sa.Column("used_at", sa.BigInteger, nullable=False),
+        sa.Column("retry_window", sa.BigInteger, nullable=False),
         sa.Column("expires_at", sa.BigInteger, nullable=False),
         sa.Column("revoked_at", sa.BigInteger),
         sa.Column("revoke_reason", sa.Text, nullable=False),
