@@ -204,6 +204,20 @@ async def test_a_comparison_makes_the_view_fresh(follower: Follower, database: F
     assert not ends(await viewing(follower, max_staleness=1000), "one")
 
 
+async def test_a_view_is_as_old_as_the_beginning_of_its_look(
+    follower: Follower, database: FakeDatabase, clock: FakeClock
+) -> None:
+    """A look that took ten seconds answers with a view that is ten seconds old."""
+    database.may_answer.clear()
+    slow = viewing(follower)
+    await loop_passes()
+    database.append("one")
+    clock.advance(seconds=10)
+    database.may_answer.set()
+    assert not ends(await slow, "one")
+    assert ends(await viewing(follower, max_staleness=5000), "one")
+
+
 async def test_a_clock_that_is_set_back_permits_no_staleness(
     follower: Follower, database: FakeDatabase, clock: FakeClock
 ) -> None:
