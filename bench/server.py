@@ -12,6 +12,7 @@ import grpc
 import uvloop
 
 from tokensvc.app import build_server, clients_of, open_keys, open_store, system_clock
+from tokensvc.cli.serving import settle_collector
 from tokensvc.config import load_settings
 from tokensvc.domain.client import Client, Permission, TokenPolicy
 
@@ -42,6 +43,7 @@ async def serve(data_dir: Path) -> None:
     _, secret = await clients_of(store, settings).create(client, confidential=True)
     server = build_server(store, keys, settings, extra_handlers=[empty_handler()])
     port = server.listen("127.0.0.1:0")
+    settle_collector()
     await server.start()
     authorization = "Basic " + base64.b64encode(f"bench:{secret}".encode()).decode()
     sys.stdout.write(json.dumps({"port": port, "authorization": authorization}) + "\n")

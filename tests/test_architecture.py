@@ -30,9 +30,10 @@ LAYERS = {
     "domain": layer(),
     "ports": layer("domain"),
     "services": layer("domain ports"),
-    "store": layer("domain ports", "sqlalchemy alembic"),
+    "gathering": layer(),
+    "store": layer("domain ports gathering", "sqlalchemy alembic"),
     "crypto": layer("domain ports", "jwt cryptography"),
-    "rpc": layer("domain ports services", "grpc google grpc_health grpc_reflection tokensvc_pb structlog"),
+    "rpc": layer("domain ports services gathering", "grpc google grpc_health grpc_reflection tokensvc_pb structlog"),
     "config": layer("", "pydantic pydantic_settings"),
     "app": layer("config domain ports services store crypto rpc", "grpc google tokensvc_pb"),
     "cli": layer(

@@ -19,7 +19,6 @@ from tokensvc.ports import AccessTokens, Clock, Randomness, RefreshTokens, Store
 from tokensvc.rpc import key_service, session_service, token_service
 from tokensvc.rpc.guard import Guard, Method, OpenMethod
 from tokensvc.rpc.key_service import KeyService
-from tokensvc.rpc.pacing import Pacer
 from tokensvc.rpc.server import RpcServer
 from tokensvc.rpc.session_service import SessionService
 from tokensvc.rpc.token_service import TokenService
@@ -114,4 +113,4 @@ def build_server(
         client_service_pb2.DESCRIPTOR.services_by_name["ClientService"]: {},
         audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"]: {},
     }
-    return RpcServer(Guard(store, Pacer(settings.pace_ms / 1000)), services, extra_handlers)
+    return RpcServer(Guard(store, pace=settings.pace_ms / 1000), services, extra_handlers)

@@ -104,6 +104,14 @@ def test_a_changed_row_does_not_open(place: int, changes: dict[str, str]) -> Non
         opened(stored)
 
 
+def test_a_changed_public_key_is_not_published() -> None:
+    """Whoever can write to the table cannot have others trust a key of their own: what is sealed is what is shown."""
+    stored = stored_keys()
+    planted = replace(stored[0], public_jwk=stored[2].public_jwk)
+    (opened_key,) = open_signing_keys([planted], WRAPPER).values()
+    assert opened_key.public_jwk == stored[0].public_jwk != planted.public_jwk
+
+
 def test_a_stored_key_does_not_show_what_it_wraps() -> None:
     """The wrapped key stays out of every representation that could reach a log."""
     assert "wrapped" not in repr(stored_keys()[0])

@@ -34,12 +34,12 @@ from tokensvc.store.sqlite import SqliteDatabase
 
 KEYS = new_keys()
 RULES = {
-    "phone": Rules(5 * MINUTE, idle_ttl=DAY, absolute_ttl=3 * DAY, retry_window=10 * SECOND),
+    "phone": Rules(5 * MINUTE, idle_ttl=2 * DAY, absolute_ttl=3 * DAY, retry_window=10 * SECOND),
     "web": Rules(HOUR, idle_ttl=2 * HOUR, absolute_ttl=2 * HOUR + MINUTE, retry_window=0),
 }
 
 # To the last millisecond before something ends, or to just that moment.
-SPANS = [0, 0, 0, 1, 999, 10 * SECOND - 1, 10 * SECOND, 5 * MINUTE, HOUR, 2 * HOUR - 1, 2 * HOUR, 20 * HOUR, DAY]
+SPANS = [0, 0, 0, 1, 999, 10 * SECOND - 1, 10 * SECOND, 5 * MINUTE, HOUR, 2 * HOUR - 1, 2 * HOUR, 30 * HOUR, 2 * DAY]
 
 subjects = st.sampled_from(["ada", "eve"])
 clients = st.sampled_from(list(RULES))
@@ -124,13 +124,13 @@ class Histories(RuleBasedStateMachine):
         """A token without a session."""
         return self.issue(subject, client, "", access_only=True)
 
-    @rule(family=sessions, times=st.integers(1, 4), pause=spans)
-    def refresh(self, family: Family, times: int, pause: int) -> None:
-        """A phone at its daily work: the newest refresh token, again and again."""
+    @rule(family=sessions, times=st.integers(1, 4), pause=spans | st.none())
+    def refresh(self, family: Family, times: int, pause: int | None) -> None:
+        """A phone at its daily work: the newest refresh token, again and again, or each time at the last moment."""
         for _ in range(times):
             self.present(family, _slip(family, 0))
-            self.clock.now += pause
-        self.look(family)
+            self.look(family)
+            self.clock.now += family.rules.idle_ttl - 1 if pause is None else pause
 
     @rule(family=sessions, age=ages)
     def refresh_again(self, family: Family, age: int) -> None:

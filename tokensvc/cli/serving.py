@@ -1,6 +1,7 @@
 """Owns the life of the server process: opening, listening, the signals that end it, closing."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -46,6 +47,7 @@ async def _serve(settings: Settings, address: Address) -> None:
         keys = await open_keys(store, settings, system_clock, os.urandom)
         server = build_server(store, keys, settings)
         bound = _listen(server.listen, address)
+        settle_collector()
         await server.start()
         log = structlog.get_logger()
         if not bound.is_loopback:
@@ -62,6 +64,13 @@ async def _serve(settings: Settings, address: Address) -> None:
     finally:
         await store.close()
     log.info("stopped")
+
+
+def settle_collector() -> None:
+    """Spare the garbage collector what stays: it costs a busy server a tenth of its time to go through it again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
 
 
 def _stop_on_signals() -> "asyncio.Future[str]":

@@ -15,6 +15,7 @@ from tokensvc.domain.bounds import MAX_TOKEN
 TYPE = "at+jwt"
 _SEGMENTS = 3
 _MAX_HEADER = 512
+_encode_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class AccessTokenSigner:
@@ -24,15 +25,17 @@ class AccessTokenSigner:
         self._keys = keys
         self._issuer = issuer
         self._active = list(keys.values())[-1]
+        header = {"alg": self._active.algorithm, "kid": self._active.key_id, "typ": TYPE}
+        self._header = _segment(header)
         self._algorithms: dict[str, Algorithm] = {
             key.key_id: jwt.get_algorithm_by_name(key.algorithm) for key in keys.values()
         }
 
     def sign(self, token: AccessToken) -> str:
         """Answer the JWT of `token`."""
-        key = self._active
-        headers = {"typ": TYPE, "kid": key.key_id}
-        return jwt.encode(to_claims(token), key.private, algorithm=key.algorithm, headers=headers)
+        signing_input = f"{self._header}.{_segment(to_claims(token))}"
+        signature = self._algorithms[self._active.key_id].sign(signing_input.encode("ascii"), self._active.private)
+        return f"{signing_input}.{_base64url(signature)}"
 
     def verify(self, text: str) -> AccessToken | None:
         """Read a JWT; None unless it is genuine and well-formed. Says nothing about its lifetime."""
@@ -67,13 +70,21 @@ class AccessTokenSigner:
         return key if key is not None and header["alg"] == key.algorithm else None
 
 
+def _segment(value: Mapping[str, object]) -> str:
+    return _base64url(_encode_json(value).encode())
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
 def decode_segment(segment: str) -> bytes | None:
     """Decode base64url without padding; None unless it is the one canonical spelling (RFC 7515, 2)."""
     try:
         data = base64.b64decode(segment + "=" * (-len(segment) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         return None
-    return data if base64.urlsafe_b64encode(data).rstrip(b"=") == segment.encode("ascii") else None
+    return data if _base64url(data) == segment else None
 
 
 def decode_object(segment: str) -> Claims | None:

@@ -35,7 +35,6 @@ def first_keys(wrapper: Wrapper, randomness: Randomness, now: int) -> list[Store
     """Make the keys of a new installation: one that signs, one that authenticates refresh tokens."""
     private = ec.generate_private_key(ec.SECP256R1())
     kid = randomness(9).hex()
-    jwk = {**ECAlgorithm.to_jwk(private.public_key(), as_dict=True), "kid": kid, "use": "sig", "alg": SIGNING_ALGORITHM}
     secret = private.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -48,7 +47,7 @@ def first_keys(wrapper: Wrapper, randomness: Randomness, now: int) -> list[Store
             KeyState.ACTIVE,
             created_at=now,
             wrapped=wrapper.wrap(secret, _binding(KeyPurpose.SIGNING, kid, SIGNING_ALGORITHM)),
-            public_jwk=json.dumps(jwk, sort_keys=True),
+            public_jwk=_public_jwk(private.public_key(), kid, SIGNING_ALGORITHM),
         ),
         StoredKey(
             mac_id,
@@ -69,13 +68,21 @@ def open_signing_keys(stored: Iterable[StoredKey], wrapper: Wrapper) -> dict[str
             private = serialization.load_der_private_key(_unwrap(key, wrapper), password=None)
             if not isinstance(private, ec.EllipticCurvePrivateKey):
                 raise RootKeyError(f"signing key {key.key_id} is not of the kind that its row names")
-            keys[key.key_id] = SigningKey(key.key_id, key.algorithm, private.public_key(), key.public_jwk, private)
+            public = private.public_key()
+            # Not the row's: what is published is vouched for by the sealed private part.
+            jwk = _public_jwk(public, key.key_id, key.algorithm)
+            keys[key.key_id] = SigningKey(key.key_id, key.algorithm, public, jwk, private)
     return keys
 
 
 def open_mac_keys(stored: Iterable[StoredKey], wrapper: Wrapper) -> dict[int, bytes]:
     """Unwrap the MAC keys, by the byte that names them in a token."""
     return {int(key.key_id): _unwrap(key, wrapper) for key in stored if key.purpose is KeyPurpose.REFRESH_MAC}
+
+
+def _public_jwk(public: ec.EllipticCurvePublicKey, key_id: str, algorithm: str) -> str:
+    jwk = {**ECAlgorithm.to_jwk(public, as_dict=True), "kid": key_id, "use": "sig", "alg": algorithm}
+    return json.dumps(jwk, sort_keys=True)
 
 
 def _unwrap(key: StoredKey, wrapper: Wrapper) -> bytes:

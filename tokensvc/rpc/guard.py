@@ -42,9 +42,10 @@ class OpenMethod:
 class Guard:
     """Turns methods into gRPC handlers."""
 
-    def __init__(self, store: Store, pacer: Pacer) -> None:
+    def __init__(self, store: Store, *, pace: float) -> None:
         self._store = store
-        self._pacer = pacer
+        self._arrivals = Pacer(pace)
+        self._answers = Pacer(pace)
 
     def service(
         self, descriptor: ServiceDescriptor, methods: Mapping[str, Method | OpenMethod]
@@ -79,10 +80,12 @@ class Guard:
 
     def _authenticated(self, method: Method) -> Handler:
         async def serve(request: Any, context: Context) -> Message:
-            await self._pacer.turn()
+            await self._arrivals.turn()
             staleness = method.max_staleness(request) if method.max_staleness else 0
             view = await self._store.view(max_staleness=staleness)
-            return await method.serve(Call(caller_of(context.invocation_metadata(), view), view), request)
+            answer = await method.serve(Call(caller_of(context.invocation_metadata(), view), view), request)
+            await self._answers.turn()
+            return answer
 
         return serve
 

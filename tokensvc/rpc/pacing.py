@@ -2,6 +2,8 @@
 
 import asyncio
 
+from tokensvc.gathering import gather_more
+
 _WINDOW = 0.01
 _REST = 0.1
 _MEMORY = 4
@@ -14,30 +16,31 @@ class Pacer:
     Most of an RPC's cost in grpc.aio is waking the threads inside it; a group of RPCs that go on in the same moment
     wakes them once. Whether that pays cannot be seen from the rate, which is high for a lone fast caller too: so a busy
     server tries a few ticks, and goes on as long as they gather enough; when they do not, it rests.
+
+    RPCs pass twice: on their way in, to look at the database together, and on their way out, because what wakes most is
+    sending an answer. Between the two each does its own work, which takes longer than the sending.
     """
 
-    def __init__(self, tick: float, *, enough: int = 10, busy: int = 20) -> None:
+    def __init__(self, tick: float, *, enough: int = 10, busy: int = 8) -> None:
         self._tick = tick
         self._enough = enough  # RPCs a tick that make pacing pay
         self._busy = busy  # arrivals in one window that make a try worth while
         self._waiting: list[asyncio.Future[None]] = []
-        self._gathers = 0.0  # RPCs a tick, averaged over the last few; zero between tries
+        self._ticking: asyncio.Task[None] | None = None
+        self._gathered = 0  # RPCs in the last tick
+        self._average = 0.0  # RPCs a tick over the last few; zero between tries
         self._window_ends = 0.0
         self._arrivals = 0
 
     async def turn(self) -> None:
         """Return when the caller may go on: at once while pacing does not pay, else at the next tick."""
-        if not self._waiting and not self._begin_tick():
-            return
+        if self._ticking is None:
+            if not self._tick or not (self._average or self._is_busy()):
+                return
+            self._ticking = asyncio.create_task(self._run_tick())
         future = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
         await future
-
-    def _begin_tick(self) -> bool:
-        if not self._tick or not (self._gathers or self._is_busy()):
-            return False
-        asyncio.get_running_loop().call_later(self._tick, self._ring)
-        return True
 
     def _is_busy(self) -> bool:
         """Whether enough RPCs have arrived within a short time to try a tick."""
@@ -47,14 +50,19 @@ class Pacer:
         self._arrivals += 1
         return self._arrivals >= self._busy
 
-    def _ring(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        # A try begins with credit: RPCs come together only because of the ticks, so the first ones gather few.
-        average = self._gathers or _CREDIT * self._enough
-        self._gathers = average + (len(waiting) - average) / _MEMORY
-        if self._gathers < self._enough:
-            self._gathers = 0
-            self._window_ends, self._arrivals = asyncio.get_running_loop().time() + _REST, -(2**30)
+    async def _run_tick(self) -> None:
+        await gather_more(lambda: len(self._waiting), self._gathered, self._tick)
+        waiting, self._waiting, self._ticking = self._waiting, [], None
+        self._judge(len(waiting))
         for future in waiting:
             if not future.done():
                 future.set_result(None)
+
+    def _judge(self, gathered: int) -> None:
+        # A try begins with credit: RPCs come together only because of the ticks, so the first ones gather few.
+        average = self._average or _CREDIT * self._enough
+        self._gathered = gathered
+        self._average = average + (gathered - average) / _MEMORY
+        if self._average < self._enough:
+            self._gathered, self._average = 0, 0.0
+            self._window_ends, self._arrivals = asyncio.get_running_loop().time() + _REST, -(2**30)

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 from sqlalchemy import Column, ColumnElement, FromClause, Table, bindparam, cast, func, select
 from sqlalchemy.dialects import sqlite
 
+_encode_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
 
 class Dialect(Protocol):
     """How one kind of database takes a set of rows in one statement, and compares."""
@@ -38,7 +40,7 @@ class SqliteDialect:
 
     def pack(self, name: str, rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
         """One JSON document."""
-        return {name: json.dumps(rows, separators=(",", ":"), ensure_ascii=False)}
+        return {name: _encode_json(rows)}
 
     def insert(self, table: Table) -> sqlite.Insert:
         """SQLite's INSERT."""

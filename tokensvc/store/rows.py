@@ -1,7 +1,6 @@
 """Owns how domain values are written as rows and read back. What is absent from a JSON document has its default."""
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -12,6 +11,8 @@ from tokensvc.domain.effects import AuditEvent
 from tokensvc.domain.keys import KeyPurpose, KeyState, StoredKey
 from tokensvc.domain.revocation import EntryKind, LogEntry
 from tokensvc.domain.session import ClientContext, Device, Grant, Session
+
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 # Grant fields with a column of their own; the others go into one document.
 _GRANT_COLUMNS = ("session_id", "subject", "client_id", "started_at", "expires_at")
@@ -168,7 +169,3 @@ def key_from(row: RowMapping) -> StoredKey:
 def key_row(key: StoredKey) -> dict[str, Any]:
     """The values of `key` by column."""
     return asdict(key)
-
-
-def _compact(value: Mapping[str, Any] | Sequence[Any]) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
