@@ -119,6 +119,10 @@ class Wire:
 
     async def lost_until(self, found: Callable[[bytes], Any]) -> Any:
         """Wait until `found` is true of the bytes that the server has sent in vain; answer what it says."""
+        async with asyncio.timeout(30):
+            return await self._lost_until(found)
+
+    async def _lost_until(self, found: Callable[[bytes], Any]) -> Any:
         while not (result := found(bytes(self.lost))):
             self._more.clear()
             await self._more.wait()

@@ -41,20 +41,6 @@ async def transactions() -> Transactions:
     return Transactions()
 
 
-@pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The spans that the group commit lingers, which take no time here."""
-    spans: list[float] = []
-    real_sleep = asyncio.sleep
-
-    async def sleep(seconds: float) -> None:
-        spans.append(seconds)
-        await real_sleep(0)
-
-    monkeypatch.setattr("tokensvc.store.group_commit.asyncio.sleep", sleep)
-    return spans
-
-
 def commit_all(commits: GroupCommit, count: int) -> list[asyncio.Task[Committed[Any]]]:
     """Start that many commits."""
     return [asyncio.create_task(commits.commit(writing())) for _ in range(count)]
@@ -93,30 +79,6 @@ async def test_a_batch_has_a_largest_size(transactions: Transactions) -> None:
     commits = GroupCommit(transactions, linger=0, most=4)
     await asyncio.gather(*commit_all(commits, 10))
     assert transactions.sizes == [4, 4, 2]
-
-
-async def test_a_lone_caller_never_lingers(transactions: Transactions, waits: list[float]) -> None:
-    """Commits one after the other wait for nothing but their transaction."""
-    commits = GroupCommit(transactions, linger=0.002)
-    for _ in range(3):
-        await commits.commit(writing())
-    assert waits == []
-
-
-async def test_a_busy_commit_lingers_after_each_batch(transactions: Transactions, waits: list[float]) -> None:
-    """After a batch of several units the next one is given time to gather."""
-    commits = GroupCommit(transactions, linger=0.002)
-    await asyncio.gather(*commit_all(commits, 2))
-    await commits.drain()
-    assert waits == [0.002]
-
-
-async def test_lingering_can_be_turned_off(transactions: Transactions, waits: list[float]) -> None:
-    """With a linger of zero a busy commit goes on at once."""
-    commits = GroupCommit(transactions, linger=0)
-    await asyncio.gather(*commit_all(commits, 2))
-    await commits.drain()
-    assert waits == []
 
 
 async def test_a_failed_batch_is_tried_unit_by_unit(transactions: Transactions) -> None:

@@ -48,6 +48,16 @@ def create_root_key(path: Path) -> None:
         pass
     finally:
         Path(scratch).unlink()
+    _sync_directory(path.parent)
+
+
+def _sync_directory(path: Path) -> None:
+    """Make a new name in `path` durable: keys that the database keeps must not outlive the one that opens them."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class Wrapper:
