@@ -119,7 +119,8 @@ class TokenServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchIntrospect(self, request, context):
-        """Introspects up to 1,000 tokens against one consistent state. Rules and errors as for Introspect.
+        """Introspects up to 1,000 tokens against one consistent state; up to 8 MiB a request. Rules and errors as for
+        Introspect.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

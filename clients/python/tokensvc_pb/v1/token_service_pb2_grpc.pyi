@@ -60,7 +60,9 @@ class TokenServiceStub:
     Errors: INVALID_REQUEST, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
     BatchIntrospect: _grpc.UnaryUnaryMultiCallable[_token_service_pb2.BatchIntrospectRequest, _token_service_pb2.BatchIntrospectResponse]
-    """Introspects up to 1,000 tokens against one consistent state. Rules and errors as for Introspect."""
+    """Introspects up to 1,000 tokens against one consistent state; up to 8 MiB a request. Rules and errors as for
+    Introspect.
+    """
     Exchange: _grpc.UnaryUnaryMultiCallable[_token_service_pb2.ExchangeRequest, _token_service_pb2.ExchangeResponse]
     """Trades an access token for a narrower one for the next service (RFC 8693). Needs the permission "exchange".
     Errors: INVALID_REQUEST, INVALID_SCOPE, INVALID_AUDIENCE, CALLER_NOT_PERMITTED, SUBJECT_TOKEN_INVALID.
@@ -102,7 +104,9 @@ class TokenServiceAsyncStub(TokenServiceStub):
     Errors: INVALID_REQUEST, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
     BatchIntrospect: _aio.UnaryUnaryMultiCallable[_token_service_pb2.BatchIntrospectRequest, _token_service_pb2.BatchIntrospectResponse]  # type: ignore[assignment]
-    """Introspects up to 1,000 tokens against one consistent state. Rules and errors as for Introspect."""
+    """Introspects up to 1,000 tokens against one consistent state; up to 8 MiB a request. Rules and errors as for
+    Introspect.
+    """
     Exchange: _aio.UnaryUnaryMultiCallable[_token_service_pb2.ExchangeRequest, _token_service_pb2.ExchangeResponse]  # type: ignore[assignment]
     """Trades an access token for a narrower one for the next service (RFC 8693). Needs the permission "exchange".
     Errors: INVALID_REQUEST, INVALID_SCOPE, INVALID_AUDIENCE, CALLER_NOT_PERMITTED, SUBJECT_TOKEN_INVALID.
@@ -171,7 +175,9 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _token_service_pb2.BatchIntrospectRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_token_service_pb2.BatchIntrospectResponse, _abc.Awaitable[_token_service_pb2.BatchIntrospectResponse]]:
-        """Introspects up to 1,000 tokens against one consistent state. Rules and errors as for Introspect."""
+        """Introspects up to 1,000 tokens against one consistent state; up to 8 MiB a request. Rules and errors as for
+        Introspect.
+        """
 
     @_abc_1.abstractmethod
     def Exchange(
