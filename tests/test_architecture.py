@@ -31,7 +31,7 @@ LAYERS = {
     "ports": layer("domain"),
     "services": layer("domain ports"),
     "gathering": layer(),
-    "store": layer("domain ports gathering", "sqlalchemy alembic"),
+    "store": layer("domain ports gathering", "sqlalchemy structlog alembic"),
     "crypto": layer("domain ports", "jwt cryptography"),
     "rpc": layer("domain ports services gathering", "grpc google grpc_health grpc_reflection tokensvc_pb structlog"),
     "config": layer("", "pydantic pydantic_settings"),

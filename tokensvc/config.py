@@ -32,7 +32,11 @@ class Settings(BaseSettings):
     root_key_file: Path | None = Field(None, description="The root key; DATA_DIR/root.key when not given.")
     listen: str = Field("127.0.0.1:50051", description="Address and port to listen on.")
     insecure: bool = Field(default=False, description="Allow plaintext on other addresses than loopback.")
-    issuer: str = Field("https://tokensvc.local", description="Issuer identifier: the claim iss of every token.")
+    issuer: str = Field(
+        "https://tokensvc.local",
+        pattern=r"^[\x21-\x7e]{1,255}$",
+        description="Issuer identifier: the claim iss of every token.",
+    )
     linger_ms: float = Field(1, ge=0, le=50, description="How long a busy group commit gathers; 0 turns it off.")
     pace_ms: float = Field(1, ge=0, le=20, description="Tick on which a busy server's RPCs go on; 0 turns it off.")
     shutdown_grace: float = Field(10, ge=0, le=600, description="Seconds that RPCs under way may take at shutdown.")
@@ -74,7 +78,7 @@ class _FileVariables(PydanticBaseSettingsSource):
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
         path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
-        if path is None or f"{field_name}_file" in self.settings_cls.model_fields:
+        if path is None:
             return None, field_name, False
         try:
             return Path(path).read_text(encoding="utf-8").strip(), field_name, False

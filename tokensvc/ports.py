@@ -61,11 +61,15 @@ class SessionRow:
 
 @dataclass(frozen=True, slots=True)
 class SessionFilter:
-    """Which sessions to list: empty values do not filter. `before` is where the page begins, newest first."""
+    """Which sessions to list: empty values do not filter. `before` is where the page begins, newest first.
+
+    `of_clients` are those that may be seen; None for all.
+    """
 
     subject: str = ""
     client_id: str = ""
     device_id: str = ""
+    of_clients: frozenset[str] | None = None
     before: tuple[int, str] | None = None
     limit: int = 100
 

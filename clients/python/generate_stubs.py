@@ -22,11 +22,10 @@ def generate(into: Path) -> dict[str, str]:
     sources = sorted(str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto"))
     outputs = [f"--{kind}_out={into}" for kind in ("python", "pyi", "grpc_python", "mypy_grpc")]
     plugin = f"--plugin=protoc-gen-mypy_grpc={Path(sys.executable).parent / 'protoc-gen-mypy_grpc'}"
-    subprocess.run(  # noqa: S603 - our own interpreter and our own arguments
-        [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", plugin, *outputs, *sources],
-        check=True,
-        stderr=subprocess.DEVNULL,
-    )
+    command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", plugin, *outputs, *sources]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own interpreter
+    if done.returncode:
+        sys.exit(done.stderr)
     stubs = {"__init__.py": "", "v1/__init__.py": "", "py.typed": ""}
     for path in sorted((into / "tokensvc").rglob("*.py*")):
         stubs[str(path.relative_to(into / "tokensvc"))] = MODULE.sub("tokensvc_pb.v1", path.read_text())

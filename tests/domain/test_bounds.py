@@ -98,12 +98,19 @@ def test_entries_are_counted_once(check: Callable[[list[str]], tuple[str, ...]])
     assert field_refused(lambda: check([*hundred, "one-more"]))
 
 
-def test_a_list_of_texts_has_few_entries_and_no_empty_one() -> None:
-    """Each entry is a text of its own, and there are at most a hundred."""
-    assert bounds.texts(["pwd", "otp", "pwd"], "amr") == ("pwd", "otp", "pwd")
-    assert field_refused(lambda: bounds.texts(["pwd", ""], "amr")) == "amr"
-    assert field_refused(lambda: bounds.texts(["p\nwd"], "amr")) == "amr"
-    assert field_refused(lambda: bounds.texts(["pwd"] * 101, "amr")) == "amr"
+def test_authentication_methods_are_few_and_short() -> None:
+    """Each entry is a text of its own of up to 64 characters, and there are at most 16."""
+    assert bounds.methods(["pwd", "otp", "pwd"], "amr") == ("pwd", "otp", "pwd")
+    assert field_refused(lambda: bounds.methods(["pwd", ""], "amr")) == "amr"
+    assert field_refused(lambda: bounds.methods(["p\nwd"], "amr")) == "amr"
+    assert field_refused(lambda: bounds.methods(["x" * 65], "amr")) == "amr"
+    assert field_refused(lambda: bounds.methods(["pwd"] * 17, "amr")) == "amr"
+
+
+def test_names_are_bounded_in_all() -> None:
+    """Scopes that are short enough one by one are refused when they would make the token too long."""
+    assert len(bounds.scopes([f"{number:064}" for number in range(64)])) == 64
+    assert field_refused(lambda: bounds.scopes([f"{number:064}" for number in range(65)])) == "scopes"
 
 
 @pytest.mark.parametrize("value", [None, 1000, 10**15])

@@ -109,3 +109,15 @@ async def test_a_disabled_client_gets_no_tokens(service: Service, bff: Caller) -
     assert (refused.code.name, refused.reason) == ("PERMISSION_DENIED", "CLIENT_DISABLED")
     await service.clients.set_disabled("app", disabled=False)
     assert await is_active(bff, (await issue(bff, client_id="app")).access_token)
+
+
+async def test_the_largest_token_that_is_issued_is_active(service: Service) -> None:
+    """With every field at its limit the access token is not too long to be introspected."""
+    scopes = tuple(f"{number:063}s" for number in range(64))
+    audiences = tuple(f"{number:063}a" for number in range(64))
+    caller = await service.caller("largest", policy=policy_of(scopes=scopes, audiences=audiences))
+    key = "\U0001f511" * 255
+    issued = await issue(
+        caller, subject=key, device={"id": key}, acr=key, amr=["m" * 64] * 16, claims={"text": "x" * 4080}
+    )
+    assert await is_active(caller, issued.access_token)

@@ -132,4 +132,4 @@ async def test_a_reuse_is_written_down(service: Service, bff: Caller) -> None:
     event = rows_of(service, "audit_events")[-1]
     assert (event["type"], event["subject"], event["ip"]) == ("session.reuse_detected", "ada", "192.0.2.66")
     assert event["details"] == '{"generation":2,"presented":0}'
-    assert (await session_of(bff, issued.session_id)).revoke_reason == "refresh token reused"
+    assert (await session_of(bff, issued.session_id)).revoke_reason == "tokensvc: refresh token reused"

@@ -166,3 +166,10 @@ async def test_every_node_knows_a_revocation_at_once(service: Service, bff: Call
         assert not await is_active(there, issued.access_token)
         await revoke(there, session_id=issued.session_id)
         assert not await is_active(bff, issued.refresh_token)
+
+
+async def test_callers_cannot_give_the_reasons_of_the_service(bff: Caller) -> None:
+    """A reason that begins as the service's own do is refused, so that no caller can make a session look stolen."""
+    issued = await issue(bff)
+    refused = await failure(revoke(bff, session_id=issued.session_id, reason="tokensvc: refresh token reused"))
+    assert (refused.reason, refused.fields) == ("INVALID_REQUEST", ("reason",))

@@ -201,3 +201,11 @@ async def test_a_bad_session_id_is_refused(bff: Caller, session_id: str) -> None
     """GetSession refuses what cannot be a session's name, with the field named."""
     refused = await failure(session_of(bff, session_id))
     assert (refused.reason, refused.fields) == ("INVALID_REQUEST", ("session_id",))
+
+
+async def test_a_page_says_nothing_of_sessions_that_are_not_to_be_seen(service: Service, bff: Caller) -> None:
+    """Who may act for no other client gets neither their sessions nor a page token that names them."""
+    await issue(bff)
+    stranger = await service.caller("stranger", acts_for=frozenset())
+    listed = await _list(stranger, subject="ada", page_size=1)
+    assert (list(listed.sessions), listed.next_page_token) == ([], "")

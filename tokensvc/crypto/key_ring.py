@@ -22,7 +22,7 @@ _FIRST_MAC_ID = 1
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A key pair for access tokens; `private` is set only on the one that signs."""
+    """A key pair for access tokens."""
 
     key_id: str
     algorithm: str

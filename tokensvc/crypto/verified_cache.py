@@ -4,6 +4,7 @@ import hashlib
 from collections import OrderedDict
 
 from tokensvc.domain.access_token import AccessToken
+from tokensvc.domain.bounds import MAX_TOKEN
 from tokensvc.ports import AccessTokens
 
 
@@ -25,6 +26,8 @@ class VerifiedCache:
 
     def verify(self, text: str) -> AccessToken | None:
         """Read a JWT; None unless it is genuine and well-formed."""
+        if len(text) > MAX_TOKEN:
+            return None
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
         token = self._tokens.get(digest)
         if token is None and (token := self._inner.verify(text)) is not None:

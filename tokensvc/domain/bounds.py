@@ -7,8 +7,11 @@ from tokensvc.domain.errors import invalid
 
 MAX_NAME = 255
 MAX_USER_AGENT = 1024
-MAX_TOKEN = 16_384
+MAX_TOKEN = 32_768  # what the other limits add up to, as JSON in base64
 MAX_ITEMS = 100
+MAX_NAMES = 4096
+MAX_METHODS = 16
+MAX_METHOD = 64
 MAX_CLAIMS_BYTES = 4096
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -49,16 +52,18 @@ def _distinct(values: Iterable[str], field: str, pattern: re.Pattern[str]) -> tu
     distinct = tuple(dict.fromkeys(values))
     if len(distinct) > MAX_ITEMS:
         raise invalid(field, f"{field} has more than {MAX_ITEMS} entries")
+    if sum(map(len, distinct)) > MAX_NAMES:
+        raise invalid(field, f"{field} is longer than {MAX_NAMES} characters in all")
     if not all(map(pattern.fullmatch, distinct)):
         raise invalid(field, f"{field} has an entry that is empty, too long or has characters that are not allowed")
     return distinct
 
 
-def texts(values: Sequence[str], field: str) -> tuple[str, ...]:
-    """Answer `values` as a tuple if there are few enough and each is a non-empty text."""
-    if len(values) > MAX_ITEMS:
-        raise invalid(field, f"{field} has more than {MAX_ITEMS} entries")
-    return tuple(text(value, field, required=True) for value in values)
+def methods(values: Sequence[str], field: str) -> tuple[str, ...]:
+    """Answer `values` as a tuple if they can be authentication method references (RFC 8176)."""
+    if len(values) > MAX_METHODS:
+        raise invalid(field, f"{field} has more than {MAX_METHODS} entries")
+    return tuple(text(value, field, most=MAX_METHOD, required=True) for value in values)
 
 
 def ttl(value: int | None, field: str) -> int | None:

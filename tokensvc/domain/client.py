@@ -67,6 +67,11 @@ class Client:
         """Whether no client is out of its reach."""
         return EVERY_CLIENT in self.acts_for or Permission.ADMIN in self.permissions
 
+    @property
+    def visible_clients(self) -> frozenset[str] | None:
+        """The clients whose tokens and sessions it may see; None for all."""
+        return None if self.acts_for_every_client else self.acts_for | {self.client_id}
+
     def may_act_for(self, client_id: str) -> bool:
         """Whether it may handle tokens issued for `client_id`; every client may for itself."""
         return client_id == self.client_id or client_id in self.acts_for or self.acts_for_every_client

@@ -9,10 +9,10 @@ from tokensvc.domain.effects import AuditEvent, Effects, Refused
 from tokensvc.domain.errors import Reason
 from tokensvc.domain.grants import narrow_audiences, narrow_scopes
 from tokensvc.domain.refresh_token import MAX_GENERATION, RefreshToken, bound_digest
-from tokensvc.domain.revocation import EntryKind, LogEntry
+from tokensvc.domain.revocation import OWN_REASON, EntryKind, LogEntry
 from tokensvc.domain.session import ClientContext, Session
 
-REUSE = "refresh token reused"
+REUSE = f"{OWN_REASON}refresh token reused"
 
 
 REUSED = Refused(Reason.REFRESH_TOKEN_REUSED, "a consumed refresh token was presented: the session has been ended")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final
 
+OWN_REASON: Final = "tokensvc: "  # begins the reasons that this service itself gives, and no caller's
 DEVICE_SEPARATOR: Final = "\x1f"  # no identifier may contain a control character
 
 

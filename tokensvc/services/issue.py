@@ -67,7 +67,7 @@ class IssueTokens:
         client = _client_of(call, order)
         now = self._clock()
         handle = self._handle(call, order)
-        grant = _grant(order, client, handle, now, call.view.revision)
+        grant = _grant(order, client, handle, now, call.revision)
         caller = call.caller
 
         def decide(rows: Rows) -> Effects[Issued | Refused]:
@@ -79,7 +79,7 @@ class IssueTokens:
         committed = await self._store.commit(Unit(decide, session_id=grant.session_id))
         if isinstance(committed.outcome, Refused):
             raise committed.outcome.error()
-        return self._answer(committed.outcome, handle, now, call.view.revision)
+        return self._answer(committed.outcome, handle, now, call.revision)
 
     def _handle(self, call: Call, order: IssueOrder) -> bytes:
         if order.idempotency_key:
@@ -117,7 +117,7 @@ def check_order(order: IssueOrder) -> None:
     if order.auth_time is not None and order.auth_time < 0:
         raise invalid("auth_time", "auth_time is before 1970")
     bounds.text(order.acr, "acr")
-    bounds.texts(order.amr, "amr")
+    bounds.methods(order.amr, "amr")
     bounds.text(order.credential_version, "credential_version")
     bounds.text(order.idempotency_key, "idempotency_key")
     if order.idempotency_key and len(order.idempotency_key) < _SHORTEST_IDEMPOTENCY_KEY:

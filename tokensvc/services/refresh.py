@@ -50,7 +50,7 @@ class RefreshTokensOfSession:
         outcome = (await self._store.commit(Unit(decide, session_id=session_id))).outcome
         if isinstance(outcome, Refused):
             raise outcome.error()
-        return self._answer(attempt, outcome, call.view.revision)
+        return self._answer(attempt, outcome, call.revision)
 
     def _attempt(self, call: Call, order: RefreshOrder) -> RefreshAttempt:
         bounds.token(order.refresh_token, "refresh_token")

@@ -7,6 +7,7 @@ from tokensvc.domain.client import Permission
 from tokensvc.domain.effects import Effects
 from tokensvc.domain.errors import Reason, RefusedError, invalid
 from tokensvc.domain.refresh_token import PREFIX
+from tokensvc.domain.revocation import OWN_REASON
 from tokensvc.domain.revoke import (
     Revocation,
     end_access_token,
@@ -74,7 +75,9 @@ class RevokeTokens:
     async def revoke(self, call: Call, target: Target, reason: str, issued_before: int | None) -> int:
         """End `target`; answer a revision of the log that holds its end."""
         call.require(Permission.REVOKE)
-        order = Revocation(call.caller, self._clock(), bounds.text(reason, "reason"))
+        if bounds.text(reason, "reason").startswith(OWN_REASON):
+            raise invalid("reason", "reason begins with words that are this service's own")
+        order = Revocation(call.caller, self._clock(), reason)
         unit = self._unit(call.view, order, target, _cut_off(target, issued_before, order.now))
         revision = (await self._store.commit(unit)).revision if unit else 0
         # Nothing was written: what there is to know stands at or before the log's present end.
@@ -131,5 +134,5 @@ def _cut_off(target: Target, issued_before: int | None, now: int) -> int | None:
     if isinstance(target, TokenTarget | SessionTarget):
         raise invalid("issued_before", "issued_before goes with subject, device and client only")
     if not 0 <= issued_before <= now + _CLOCK_SKEW:
-        raise invalid("issued_before", "issued_before is in the future")
+        raise invalid("issued_before", "issued_before is not between 1970 and now")
     return min(issued_before, now)

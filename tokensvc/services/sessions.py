@@ -4,7 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from tokensvc.domain import bounds
@@ -58,11 +58,11 @@ class Sessions:
     async def list_sessions(self, call: Call, query: SessionQuery) -> tuple[Sequence[ListedSession], str]:
         """Answer a page of sessions that the caller may see, newest first, and the token of the next page."""
         call.require(Permission.INTROSPECT)
-        wanted = _filter(query)
+        wanted = replace(_filter(query), of_clients=call.caller.visible_clients)
         if query.client_id and not call.caller.may_act_for(query.client_id):
             raise RefusedError(Reason.CALLER_NOT_PERMITTED, "the caller may not act for this client", "client_id")
         rows = await self._store.sessions(wanted)
-        listed = [self._listed(call, row) for row in rows if call.caller.may_act_for(row.session.grant.client_id)]
+        listed = [self._listed(call, row) for row in rows]
         shown = [entry for entry in listed if query.include_ended or entry.state is SessionState.ACTIVE]
         return shown, _page_token(rows[-1].session) if len(rows) == wanted.limit else ""
 
@@ -95,7 +95,8 @@ def _filter(query: SessionQuery) -> SessionFilter:
     if not 0 <= query.page_size <= LARGEST_PAGE:
         raise invalid("page_size", f"page_size is not 0 to {LARGEST_PAGE}")
     before = _place(query.page_token) if query.page_token else None
-    return SessionFilter(query.subject, query.client_id, query.device_id, before, query.page_size or DEFAULT_PAGE)
+    limit = query.page_size or DEFAULT_PAGE
+    return SessionFilter(query.subject, query.client_id, query.device_id, before=before, limit=limit)
 
 
 def _page_token(session: Session) -> str:

@@ -43,13 +43,13 @@ class Follower:
         """Answer the view if the database holds nothing newer; None if that takes a look."""
         if self._compared or self._view is None:
             return self._view
+        began = self._clock()
+        # What the loop runs in this pass had arrived before the comparison; what the next pass runs may not have.
+        asyncio.get_running_loop().call_soon(self._compare_again)
         version = self._database.data_version()
         if version is None or version != self._seen_version:
             return None
-        self._synchronised_at = self._clock()
-        # What the loop runs in this pass had arrived before the comparison; what the next pass runs may not have.
-        self._compared = True
-        asyncio.get_running_loop().call_soon(self._compare_again)
+        self._compared, self._synchronised_at = True, began
         return self._view
 
     def _compare_again(self) -> None:

@@ -54,8 +54,8 @@ def advance(view: View, tail: Tail) -> None:
     """Bring `view` to the end of `tail`."""
     for entry in tail.entries:
         view.apply(entry)
-    for client in tail.clients:
-        view.clients[client.client_id] = client
+    if tail.clients:  # a new mapping: decisions in another thread may still be reading the old one
+        view.clients = view.clients | {client.client_id: client for client in tail.clients}
 
 
 def _head(connection: Connection) -> int:

@@ -82,7 +82,7 @@ class MemoryStore:
         for session in (*rows.new_sessions, *rows.changed_sessions):
             self._sessions[session.grant.session_id] = session
         self._clients |= rows.changed_clients
-        self._view.clients |= rows.changed_clients
+        self._view.clients = self._view.clients | rows.changed_clients
         for entry in rows.numbered_log(head):
             self._view.apply(entry)
             if entry.kind in BARRIERS:
@@ -101,5 +101,6 @@ def _matches(session: Session, wanted: SessionFilter) -> bool:
         wanted.subject in ("", grant.subject)
         and wanted.client_id in ("", grant.client_id)
         and wanted.device_id in ("", grant.device_id)
+        and (wanted.of_clients is None or grant.client_id in wanted.of_clients)
         and (wanted.before is None or _place(session) < wanted.before)
     )

@@ -20,6 +20,8 @@ def upgrade_sqlite(path: Path) -> tuple[str | None, str | None]:
     Of several processes that start together one does it, the others wait.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        path.touch(mode=0o600)  # SQLite gives the files beside it the same mode
     engine = sqlite_engine(path, begin="BEGIN IMMEDIATE")
     try:
         before, _ = current_and_latest(engine)

@@ -94,6 +94,8 @@ def _listing(wanted: SessionFilter) -> Any:
     for name in ("subject", "client_id", "device_id"):
         if value := getattr(wanted, name):
             statement = statement.where(table.c[name] == value)
+    if wanted.of_clients is not None:
+        statement = statement.where(table.c.client_id.in_(sorted(wanted.of_clients)))
     if wanted.before is not None:
         started_at, session_id = wanted.before
         statement = statement.where(

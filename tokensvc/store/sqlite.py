@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+import structlog
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.pool import SingletonThreadPool
@@ -16,6 +17,8 @@ from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.store.dialects import Dialect, SqliteDialect
 
 T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
 
 _BUSY_TIMEOUT_MS = 5000
 _RETRY_SECONDS = 0.01
@@ -34,7 +37,7 @@ class SqliteDatabase:
         self._reading = sqlite_engine(path, begin="BEGIN")
         self._writer = ThreadPoolExecutor(1, "tokensvc-writer")
         self._reader = ThreadPoolExecutor(1, "tokensvc-reader")
-        self._watch = sqlite3.connect(path, isolation_level=None)
+        self._watch = sqlite3.connect(path, isolation_level=None, timeout=0)  # the event loop must not wait
         self._version = self._watch.cursor()
 
     async def write(self, work: Callable[[Connection], T]) -> T:
@@ -46,10 +49,12 @@ class SqliteDatabase:
         return await self._run(self._reader, self._reading, work)
 
     def data_version(self) -> int | None:
-        """SQLite's own count of others' commits; about 2 microseconds."""
+        """How SQLite counts the commits of others; about 2 microseconds. None while another process locks the file."""
         try:
             return int(self._version.execute("PRAGMA data_version").fetchone()[0])
         except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+                return None
             raise unavailable() from error
 
     async def settings(self) -> dict[str, str]:
@@ -80,6 +85,7 @@ class SqliteDatabase:
         except _DEFECTS:
             raise
         except DBAPIError as error:
+            _log.error("the database failed", error=str(error.orig))
             raise unavailable() from error
 
 

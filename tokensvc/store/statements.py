@@ -101,7 +101,7 @@ class Batch:
     def _upsert_barriers(self) -> Any:
         table = schema.barriers
         rows = self._dialect.rowset("new", list(table.columns))
-        # "WHERE true" keeps SQLite from reading ON CONFLICT as a join.
+        # The condition is always true: it keeps SQLite from reading ON CONFLICT as a join.
         statement = self._dialect.insert(table).from_select(
             list(table.columns), select(rows).where(rows.c.kind == rows.c.kind)
         )

@@ -28,6 +28,8 @@ if _version_not_supported:
 class TokenServiceStub:
     """Issues, refreshes, revokes and introspects tokens. Callers authenticate in the metadata entry "authorization":
     "Basic base64(client_id:secret)", or "Bearer <client assertion>" (RFC 7523, 2.2), or with a TLS certificate.
+    Beside the errors named at each method, every one may answer STORE_UNAVAILABLE, RATE_LIMITED, OVERLOADED and INTERNAL,
+    and NOT_IMPLEMENTED for a field that this server does not offer.
     """
 
     def __init__(self, channel):
@@ -76,6 +78,8 @@ class TokenServiceStub:
 class TokenServiceServicer:
     """Issues, refreshes, revokes and introspects tokens. Callers authenticate in the metadata entry "authorization":
     "Basic base64(client_id:secret)", or "Bearer <client assertion>" (RFC 7523, 2.2), or with a TLS certificate.
+    Beside the errors named at each method, every one may answer STORE_UNAVAILABLE, RATE_LIMITED, OVERLOADED and INTERNAL,
+    and NOT_IMPLEMENTED for a field that this server does not offer.
     """
 
     def Issue(self, request, context):
@@ -101,7 +105,7 @@ class TokenServiceServicer:
 
     def Revoke(self, request, context):
         """Ends a token, a session, a device, a subject or a client at once (RFC 7009). A token or session that is unknown,
-        dead or not the caller's is answered with success and nothing is revoked. Needs the permission "revoke"; a subject
+        ended or not the caller's is answered with success and nothing is revoked. Needs the permission "revoke"; a subject
         or a device is ended across all clients, so for these the caller must be permitted to act for every client.
         Safe to retry. Errors: INVALID_REQUEST, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED.
         """
@@ -191,6 +195,8 @@ def add_TokenServiceServicer_to_server(servicer, server):
 class TokenService:
     """Issues, refreshes, revokes and introspects tokens. Callers authenticate in the metadata entry "authorization":
     "Basic base64(client_id:secret)", or "Bearer <client assertion>" (RFC 7523, 2.2), or with a TLS certificate.
+    Beside the errors named at each method, every one may answer STORE_UNAVAILABLE, RATE_LIMITED, OVERLOADED and INTERNAL,
+    and NOT_IMPLEMENTED for a field that this server does not offer.
     """
 
     @staticmethod

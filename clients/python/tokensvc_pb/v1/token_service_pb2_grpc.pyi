@@ -29,6 +29,8 @@ GRPC_VERSION: str
 class TokenServiceStub:
     """Issues, refreshes, revokes and introspects tokens. Callers authenticate in the metadata entry "authorization":
     "Basic base64(client_id:secret)", or "Bearer <client assertion>" (RFC 7523, 2.2), or with a TLS certificate.
+    Beside the errors named at each method, every one may answer STORE_UNAVAILABLE, RATE_LIMITED, OVERLOADED and INTERNAL,
+    and NOT_IMPLEMENTED for a field that this server does not offer.
     """
 
     @_typing.overload
@@ -50,7 +52,7 @@ class TokenServiceStub:
     """
     Revoke: _grpc.UnaryUnaryMultiCallable[_token_service_pb2.RevokeRequest, _token_service_pb2.RevokeResponse]
     """Ends a token, a session, a device, a subject or a client at once (RFC 7009). A token or session that is unknown,
-    dead or not the caller's is answered with success and nothing is revoked. Needs the permission "revoke"; a subject
+    ended or not the caller's is answered with success and nothing is revoked. Needs the permission "revoke"; a subject
     or a device is ended across all clients, so for these the caller must be permitted to act for every client.
     Safe to retry. Errors: INVALID_REQUEST, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED.
     """
@@ -76,6 +78,8 @@ class TokenServiceStub:
 class TokenServiceAsyncStub(TokenServiceStub):
     """Issues, refreshes, revokes and introspects tokens. Callers authenticate in the metadata entry "authorization":
     "Basic base64(client_id:secret)", or "Bearer <client assertion>" (RFC 7523, 2.2), or with a TLS certificate.
+    Beside the errors named at each method, every one may answer STORE_UNAVAILABLE, RATE_LIMITED, OVERLOADED and INTERNAL,
+    and NOT_IMPLEMENTED for a field that this server does not offer.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -94,7 +98,7 @@ class TokenServiceAsyncStub(TokenServiceStub):
     """
     Revoke: _aio.UnaryUnaryMultiCallable[_token_service_pb2.RevokeRequest, _token_service_pb2.RevokeResponse]  # type: ignore[assignment]
     """Ends a token, a session, a device, a subject or a client at once (RFC 7009). A token or session that is unknown,
-    dead or not the caller's is answered with success and nothing is revoked. Needs the permission "revoke"; a subject
+    ended or not the caller's is answered with success and nothing is revoked. Needs the permission "revoke"; a subject
     or a device is ended across all clients, so for these the caller must be permitted to act for every client.
     Safe to retry. Errors: INVALID_REQUEST, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED.
     """
@@ -119,6 +123,8 @@ class TokenServiceAsyncStub(TokenServiceStub):
 class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
     """Issues, refreshes, revokes and introspects tokens. Callers authenticate in the metadata entry "authorization":
     "Basic base64(client_id:secret)", or "Bearer <client assertion>" (RFC 7523, 2.2), or with a TLS certificate.
+    Beside the errors named at each method, every one may answer STORE_UNAVAILABLE, RATE_LIMITED, OVERLOADED and INTERNAL,
+    and NOT_IMPLEMENTED for a field that this server does not offer.
     """
 
     @_abc_1.abstractmethod
@@ -153,7 +159,7 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_token_service_pb2.RevokeResponse, _abc.Awaitable[_token_service_pb2.RevokeResponse]]:
         """Ends a token, a session, a device, a subject or a client at once (RFC 7009). A token or session that is unknown,
-        dead or not the caller's is answered with success and nothing is revoked. Needs the permission "revoke"; a subject
+        ended or not the caller's is answered with success and nothing is revoked. Needs the permission "revoke"; a subject
         or a device is ended across all clients, so for these the caller must be permitted to act for every client.
         Safe to retry. Errors: INVALID_REQUEST, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED.
         """
