@@ -90,3 +90,13 @@ def test_signing_and_keys_pass_through() -> None:
     assert cache.jwks() == inner.jwks()
     assert cache.verify(cache.sign(TOKEN)) is not None
     assert inner.asked == ["genuine-jti-1"]
+
+
+def test_a_long_token_is_verified_and_not_remembered() -> None:
+    """Tokens with much in them take no place: a bound on their number would not bound the memory."""
+    inner = CountingTokens()
+    cache = VerifiedCache(inner, most=10)
+    text = "genuine" + "x" * 2048
+    assert cache.verify(text) is not None
+    assert cache.verify(text) is not None
+    assert inner.asked == [text, text]

@@ -15,7 +15,7 @@ from tokensvc.cli.token import token
 @click.group(cls=Group, context_settings={"max_content_width": 110})
 @click.version_option(__version__)
 def cli() -> None:
-    r"""A token service over gRPC.
+    """A token service over gRPC.
 
     A setting is taken from its flag, else from TOKENSVC_NAME, else from the file that TOKENSVC_NAME_FILE names, else
     from the TOML file of --config or TOKENSVC_CONFIG.

@@ -7,6 +7,8 @@ from tokensvc.domain.access_token import AccessToken
 from tokensvc.domain.bounds import MAX_TOKEN
 from tokensvc.ports import AccessTokens
 
+_LONGEST = 2048  # characters of a token that is remembered: with the number of them it bounds the memory
+
 
 class VerifiedCache:
     """Remembers what `inner` verified, by the token's hash; the oldest goes first.
@@ -31,7 +33,8 @@ class VerifiedCache:
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
         token = self._tokens.get(digest)
         if token is None and (token := self._inner.verify(text)) is not None:
-            self._tokens[digest] = token
+            if len(text) <= _LONGEST:
+                self._tokens[digest] = token
             if len(self._tokens) > self._most:
                 self._tokens.popitem(last=False)
         return token

@@ -104,10 +104,17 @@ def introspection(active: Active | None) -> token_service_pb2.IntrospectResponse
     """The answer without its revision. It is shared between calls: copy it, never change it."""
     if active is None:
         return INACTIVE
-    return _of_access_token(active) if isinstance(active, AccessToken) else _of_session(active)
+    if isinstance(active, Session):
+        return _of_session(active)
+    return _of_access_token(active) if active.claims else _of_plain_access_token(active)
 
 
 @lru_cache(maxsize=32_768)
+def _of_plain_access_token(token: AccessToken) -> token_service_pb2.IntrospectResponse:
+    # Answers with claims of the caller's are not kept: their size is not ours.
+    return _of_access_token(token)
+
+
 def _of_access_token(token: AccessToken) -> token_service_pb2.IntrospectResponse:
     return token_service_pb2.IntrospectResponse(
         active=True,
