@@ -105,13 +105,18 @@ def test_a_root_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
 
 def test_a_value_cannot_forge_a_log_line(tmp_path: Path) -> None:
     """A line break in a setting ends no log line, and an escape sequence does not reach the terminal."""
-    forged = "https://x\r\n2026-01-01T00:00:00Z [info     ] forged\x1b[2J"
-    with started(
-        *TOKENSVC, "serve", "--data-dir", tmp_path / "d", "--listen", "127.0.0.1:0", "--issuer", forged
-    ) as process:
+    data_dir = tmp_path / "d\r\n2026-01-01T00:00:00Z [info     ] forged\x1b[2J"
+    with started(*TOKENSVC, "serve", "--data-dir", data_dir, "--listen", "127.0.0.1:0") as process:
         first = process.line()
         assert process.end() == 0
     assert "serving" in first
     assert all(CONSOLE_LINE.match(line) for line in process.lines)
     assert [line for line in process.lines if "forged" in line] == [first]
     assert "\x1b" not in "".join(process.lines)
+
+
+def test_an_issuer_is_text_without_spaces(tmp_path: Path) -> None:
+    """An issuer that no token could carry is refused at the start."""
+    ended = run_to_end(*TOKENSVC, "serve", "--data-dir", tmp_path / "d", "--issuer", "https://x y")
+    assert ended.returncode == 2
+    assert "issuer" in ended.stderr

@@ -102,7 +102,8 @@ class TokenService:
 
     async def batch_introspect(self, call: Call, request: pb.BatchIntrospectRequest) -> pb.BatchIntrospectResponse:
         """RFC 7662 for many tokens at once."""
-        found, revision = await self.introspecting.introspect_all(call, request.tokens, _freshness(request))
+        tokens = tuple(request.tokens)  # reading the field makes every string anew
+        found, revision = await self.introspecting.introspect_all(call, tokens, _freshness(request))
         return pb.BatchIntrospectResponse(results=map(convert.introspection, found), revision=revision)
 
 

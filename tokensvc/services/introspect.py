@@ -69,8 +69,8 @@ class IntrospectTokens:
         call.require(Permission.INTROSPECT)
         if not 1 <= len(tokens) <= MOST_TOKENS:
             raise invalid("tokens", f"tokens has not 1 to {MOST_TOKENS} entries")
-        for token in tokens:
-            bounds.token(token, "tokens")
+        if not all(tokens):
+            raise invalid("tokens", "tokens has an entry that is empty")
         view, rows = await self._state(call, tokens, freshness)
         caller, now = call.caller, self._clock()
         return [self._judge(token, caller, view, rows, now) for token in tokens], view.revision
