@@ -45,7 +45,7 @@ class Plan:
 
 
 PLANS = {
-    "quick": Plan(seconds=2, empty_seconds=1, rounds=1, in_flight=(64,)),
+    "quick": Plan(seconds=1.5, empty_seconds=0.75, rounds=1, in_flight=(64,)),
     "full": Plan(seconds=4, empty_seconds=2, rounds=3, in_flight=(1, 64)),
 }
 

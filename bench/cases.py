@@ -95,7 +95,7 @@ def batch_introspect(server: Server, _in_flight: int, _seconds: float) -> Traffi
 
 def introspect_cold(server: Server, _in_flight: int, seconds: float) -> Traffic:
     """Every access token for the first and only time."""
-    requests = iter([_introspect(issued) for issued in server.issue(int(6_000 * seconds))])
+    requests = iter([_introspect(issued) for issued in server.issue(int(4_500 * seconds))])
     return Traffic(SERVICE + "Introspect", lambda _slot: next(requests, None))
 
 
@@ -115,7 +115,7 @@ def refresh(server: Server, in_flight: int, _seconds: float) -> Traffic:
 
 def revoke(server: Server, _in_flight: int, seconds: float) -> Traffic:
     """A session by its refresh token, each once."""
-    issued = server.issue(int(6_000 * seconds))
+    issued = server.issue(int(4_500 * seconds))
     requests = iter([pb.RevokeRequest(token=answer.refresh_token, reason="logout") for answer in issued])
 
     def request(_slot: int) -> bytes | None:
