@@ -37,7 +37,7 @@ class Settings(BaseSettings):
         pattern=r"^[\x21-\x7e]{1,255}$",
         description="Issuer identifier: the claim iss of every token.",
     )
-    linger_ms: float = Field(1, ge=0, le=50, description="How long a busy group commit gathers; 0 turns it off.")
+    linger_ms: float = Field(2, ge=0, le=50, description="How long a busy group commit gathers; 0 turns it off.")
     pace_ms: float = Field(1, ge=0, le=20, description="Tick on which a busy server's RPCs go on; 0 turns it off.")
     shutdown_grace: float = Field(10, ge=0, le=600, description="Seconds that RPCs under way may take at shutdown.")
     verified_tokens: int = Field(32_768, ge=1, description="Verified access tokens that are remembered.")
