@@ -3,7 +3,6 @@
 import select
 import socket
 import struct
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -93,11 +92,8 @@ class Connection:
             self._uploads[stream] = _Upload(memoryview(data), self._stream_window)
         return stream
 
-    def exchange(self, gather_seconds: float = 0) -> list[Answer]:
-        """Send what is queued, wait for one read, and return what it completed (at times nothing).
-
-        A pause of `gather_seconds` before the read lets more answers arrive, which saves a wake-up for each.
-        """
+    def exchange(self) -> list[Answer]:
+        """Send what is queued, wait for one read, and return what it completed (at times nothing)."""
         if self._uploads:
             self._upload()
         if self._outbox:
@@ -107,8 +103,6 @@ class Connection:
             readable, writable, _ = select.select([self._socket], [self._socket], [], SILENCE_SECONDS)
             if not readable and writable:
                 return []
-        elif gather_seconds:
-            time.sleep(gather_seconds)
         try:
             received = self._socket.recv(_READ_SIZE)
         except BlockingIOError:

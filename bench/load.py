@@ -54,22 +54,17 @@ def run_load(
     in_flight: int,
     limit_seconds: float,
     limit_requests: int | None = None,
-    gather_seconds: float = 0,
 ) -> LoadResult:
     """Keep `in_flight` calls of one method going until a limit, then wait for those still in flight.
 
     A failed call is counted and its slot asked for the next request like any other. A server that falls
     silent or hangs up with calls in flight raises TimeoutError or ConnectionError.
-
-    `gather_seconds` pauses before each read, so that answers and the requests after them come in batches.
-    That makes both sides cheaper per call, the server's included, and adds up to the pause to each latency:
-    leave it 0 for arrivals one by one, as from many clients.
     """
     with Connection(address, _headers(address, path, metadata)) as connection:
         if in_flight > connection.max_streams:
             raise ValueError(f"the server takes {connection.max_streams} streams, not {in_flight}")
         run = _Run(connection, next_request, on_response, limit_requests)
-        return run.drive(in_flight, limit_seconds, gather_seconds)
+        return run.drive(in_flight, limit_seconds)
 
 
 class _Run:
@@ -91,14 +86,14 @@ class _Run:
         self._errors = 0
         self._first_error = ""
 
-    def drive(self, in_flight: int, limit_seconds: float, gather_seconds: float) -> LoadResult:
+    def drive(self, in_flight: int, limit_seconds: float) -> LoadResult:
         """Fill every slot, refill each as it is answered, and report once all are idle."""
         started = now = time.perf_counter_ns()
         deadline = started + int(limit_seconds * 1e9)
         for slot in range(in_flight):
             self._issue(slot)
         while self._flying:
-            answers = self._connection.exchange(gather_seconds)
+            answers = self._connection.exchange()
             # One clock reading per read: what the callbacks below take is not the server's latency.
             now = time.perf_counter_ns()
             for stream, data, trailers, broken in answers:
