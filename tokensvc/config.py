@@ -29,6 +29,13 @@ class Settings(BaseSettings):
     config_file: ClassVar[Path | None] = None
 
     data_dir: Path = Field(Path("tokensvc-data"), description="Where the embedded database and the root key are kept.")
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        description="PostgreSQL, as postgresql://USER:PASSWORD@HOST/DATABASE; the embedded database when not given.",
+    )
+    replica_url: SecretStr = Field(
+        SecretStr(""), description="A read-only copy of it, for introspections that allow staleness."
+    )
     root_key_file: Path | None = Field(None, description="The root key; DATA_DIR/root.key when not given.")
     listen: str = Field("127.0.0.1:50051", description="Address and port to listen on.")
     insecure: bool = Field(default=False, description="Allow plaintext on other addresses than loopback.")
@@ -39,6 +46,10 @@ class Settings(BaseSettings):
     )
     linger_ms: float = Field(2, ge=0, le=50, description="How long a busy group commit gathers; 0 turns it off.")
     pace_ms: float = Field(1, ge=0, le=20, description="Tick on which a busy server's RPCs go on; 0 turns it off.")
+    workers: int = Field(1, ge=1, le=256, description="Processes that serve, all on the same address.")
+    max_connection_age: float = Field(
+        300, ge=1, le=86_400, description="Seconds after which a connection is asked to reconnect, as balancing needs."
+    )
     shutdown_grace: float = Field(10, ge=0, le=600, description="Seconds that RPCs under way may take at shutdown.")
     verified_tokens: int = Field(32_768, ge=1, description="Verified access tokens that are remembered.")
     log_format: str = Field("console", pattern="^(console|json)$", description="console or json.")
