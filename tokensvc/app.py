@@ -10,7 +10,7 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from tokensvc_pb.v1 import audit_service_pb2, client_service_pb2
 
-from tokensvc.config import Settings
+from tokensvc.config import Settings, SettingsError
 from tokensvc.crypto.access_tokens import AccessTokenSigner
 from tokensvc.crypto.key_ring import RefreshTokenMac, first_keys, open_mac_keys, open_signing_keys
 from tokensvc.crypto.verified_cache import VerifiedCache
@@ -29,9 +29,13 @@ from tokensvc.services.refresh import RefreshTokensOfSession
 from tokensvc.services.revoke import RevokeTokens
 from tokensvc.services.sessions import Sessions
 from tokensvc.services.token_set import AccessTokenMinter
-from tokensvc.store.migrating import upgrade_sqlite
+from tokensvc.store.database import Database
+from tokensvc.store.migrating import upgrade_database, upgrade_sqlite
 from tokensvc.store.sql_store import SqlStore
 from tokensvc.store.sqlite import SqliteDatabase
+
+
+_LONGEST_MIGRATION = 3600.0
 
 
 def system_clock() -> int:
@@ -47,25 +51,44 @@ class Keys:
     refresh_tokens: RefreshTokens
 
 
-def open_database(settings: Settings) -> SqliteDatabase:
-    """Open the embedded database, creating or upgrading it where needed."""
+def open_database(settings: Settings) -> Database:
+    """Open the database that is configured: PostgreSQL, or the embedded one, made or upgraded where needed."""
+    if settings.database_url.get_secret_value():
+        return _postgres(settings, settings.database_timeout)
     upgrade_sqlite(settings.database_path)
     return SqliteDatabase(settings.database_path)
 
 
-def store_in(database: SqliteDatabase, settings: Settings, clock: Clock = system_clock) -> SqlStore:
+def store_in(database: Database, settings: Settings, clock: Clock = system_clock) -> SqlStore:
     """The store in an open database; closing the store closes the database."""
     return SqlStore(database, clock, linger=settings.linger_ms / 1000)
 
 
 def open_store(settings: Settings, clock: Clock = system_clock) -> SqlStore:
-    """Open the store in the embedded database, creating or upgrading it where needed."""
+    """Open the store in the database that is configured."""
     return store_in(open_database(settings), settings, clock)
 
 
-def upgrade_database(settings: Settings) -> tuple[str | None, str | None]:
-    """Bring the embedded database to this version's schema; answer its revision before and after."""
-    return upgrade_sqlite(settings.database_path)
+def _postgres(settings: Settings, timeout: float) -> Database:
+    try:
+        from tokensvc.store.postgres import PostgresDatabase  # noqa: PLC0415 - its driver is an extra
+    except ModuleNotFoundError as error:
+        raise SettingsError(f"PostgreSQL needs the package {error.name}: pip install 'tokensvc[postgres]'") from error
+    try:
+        return PostgresDatabase(settings.database_url.get_secret_value(), timeout=timeout)
+    except ValueError as error:
+        raise SettingsError(f"database_url: {error}") from None
+
+
+async def upgrade_schema(settings: Settings) -> tuple[str | None, str | None]:
+    """Bring the database to this version's schema; answer its revision before and after."""
+    if not settings.database_url.get_secret_value():
+        return upgrade_sqlite(settings.database_path)
+    database = _postgres(settings, _LONGEST_MIGRATION)
+    try:
+        return await upgrade_database(database)
+    finally:
+        await database.close()
 
 
 async def open_keys(store: Store, settings: Settings, clock: Clock, randomness: Randomness) -> Keys:

@@ -1,12 +1,12 @@
 """Stores to test: of every kind, or several on one SQLite file."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.fakes import FakeClock
-from tests.store.kinds import KINDS, Kind, open_sqlite_store
+from tests.store.kinds import KINDS, Kind, drop_postgres, open_sqlite_store
 from tokensvc.ports import Store
 from tokensvc.store.sql_store import SqlStore
 
@@ -18,9 +18,11 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Where the database file is."""
-    return tmp_path / "tokensvc.db"
+def path(tmp_path: Path) -> Iterator[Path]:
+    """Where the database file is; of PostgreSQL, what its database belongs to."""
+    path = tmp_path / "tokensvc.db"
+    yield path
+    drop_postgres(path)
 
 
 @pytest.fixture

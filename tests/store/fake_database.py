@@ -7,7 +7,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, create_engine, delete, insert, update
 from sqlalchemy.pool import StaticPool
 
-from tests.store.samples import an_entry
+from tests.store.samples import an_entry, sid
 from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.revocation import EntryKind
 from tokensvc.store import schema
@@ -31,7 +31,7 @@ class FakeDatabase:
         self.head = 0
         self.reads = 0
         self.comparisons = 0
-        self.failing = False
+        self.fails = 0  # how many reads are yet to fail
         self.may_answer = asyncio.Event()
         self.may_answer.set()
 
@@ -39,7 +39,7 @@ class FakeDatabase:
         """Commit a log entry that ends the session `key`."""
         self.head += 1
         self.version = self.version and self.version + 1
-        entry = an_entry(EntryKind.SESSION, key).with_revision(self.head)
+        entry = an_entry(EntryKind.SESSION, sid(key)).with_revision(self.head)
         with self._engine.begin() as connection:
             connection.execute(insert(schema.revocation_log).values(log_row(entry)))
             connection.execute(update(schema.log_head).values(revision=self.head))
@@ -56,10 +56,15 @@ class FakeDatabase:
             connection.execute(delete(schema.revocation_log))
             connection.execute(update(schema.log_head).values(revision=0))
 
+    async def follow(self, work: Callable[[Connection], T]) -> T:
+        """As `read`."""
+        return await self.read(work)
+
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Answer from the state at the moment of the call, when it may."""
         self.reads += 1
-        failing = self.failing
+        failing = self.fails > 0
+        self.fails = max(0, self.fails - 1)
         with self._engine.connect() as connection:
             answer = work(connection)
         await self.may_answer.wait()

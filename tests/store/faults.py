@@ -19,14 +19,15 @@ class FaultyEngine:
     def __init__(self, engine: Engine) -> None:
         self.seen: list[str] = []
         self.fails_at: int | None = None
+        self.times = 1
         self.error: Exception = sqlite3.OperationalError("disk I/O error")
         self._commit = engine.dialect.do_commit
         event.listen(engine, "do_execute", self._before_statement)
         engine.dialect.do_commit = self._before_commit  # type: ignore[method-assign]
 
-    def restart(self, fails_at: int | None = None) -> None:
-        """Count from zero again, to fail at that statement."""
-        self.seen, self.fails_at = [], fails_at
+    def restart(self, fails_at: int | None = None, times: int = 1) -> None:
+        """Count from zero again, to fail at that statement, and at those that follow it as often as `times` says."""
+        self.seen, self.fails_at, self.times = [], fails_at, times
 
     def _before_statement(self, _cursor: object, statement: str, _parameters: object, _context: object) -> None:
         self._next(statement)
@@ -37,7 +38,7 @@ class FaultyEngine:
 
     def _next(self, statement: str) -> None:
         self.seen.append(statement)
-        if len(self.seen) - 1 == self.fails_at:
+        if self.fails_at is not None and 0 <= len(self.seen) - 1 - self.fails_at < self.times:
             raise self.error
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.fakes import FakeClock
 from tests.harness import running_service
 from tests.store.kinds import open_sqlite_store
-from tests.store.samples import a_session, an_access_token, an_entry, writing
+from tests.store.samples import a_session, an_access_token, an_entry, sid, writing
 from tokensvc.domain.revocation import EntryKind
 from tokensvc.store.migrating import upgrade_sqlite
 
@@ -63,7 +63,7 @@ async def _revoke(path: Path) -> None:
     """Revokes the sessions that it is told, answering with the revision."""
     store = open_sqlite_store(path, FakeClock())
     async for line in _lines():
-        _say((await store.commit(writing(log=(an_entry(EntryKind.SESSION, line),)))).revision)
+        _say((await store.commit(writing(log=(an_entry(EntryKind.SESSION, sid(line)),)))).revision)
     await store.close()
 
 

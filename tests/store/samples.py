@@ -1,13 +1,11 @@
 """What the tests of the store write: sessions, log entries, clients, and the units that carry them."""
 
-import sqlite3
-from contextlib import closing
-from pathlib import Path
 from typing import Any, TypeVar
 
 from tokensvc.domain.access_token import AccessToken
 from tokensvc.domain.client import DAY, HOUR, MINUTE
 from tokensvc.domain.effects import Effects
+from tokensvc.domain.refresh_token import session_id_of
 from tokensvc.domain.revocation import EntryKind, LogEntry
 from tokensvc.domain.session import Device, Grant, Session, begin
 from tokensvc.ports import Rows, Store, Unit
@@ -17,7 +15,12 @@ T = TypeVar("T")
 NOW = 1_800_000_000_000  # where the tests' clock stands
 
 
-def a_session(session_id: str = "session", **grant: Any) -> Session:
+def sid(name: str = "session") -> str:
+    """The session id that the tests call `name`."""
+    return session_id_of(name.encode())
+
+
+def a_session(name: str = "session", **grant: Any) -> Session:
     """A session of ada on her phone; `grant` changes fields of the grant."""
     fields = {
         "client_id": "phone",
@@ -31,7 +34,7 @@ def a_session(session_id: str = "session", **grant: Any) -> Session:
         "access_ttl": 5 * MINUTE,
         "device": Device("device", "Ada's phone", "android"),
     }
-    return begin(Grant(session_id, **(fields | grant)))
+    return begin(Grant(sid(name), **(fields | grant)))
 
 
 def an_entry(kind: EntryKind = EntryKind.SUBJECT, key: str = "ada", **fields: Any) -> LogEntry:
@@ -65,8 +68,9 @@ def writing(outcome: T = None, **effects: Any) -> Unit[T]:
     return Unit(lambda _rows: Effects(outcome, **effects))
 
 
-def rotating(session_id: str = "session") -> Unit[int]:
+def rotating(name: str = "session") -> Unit[int]:
     """A unit that rotates a session; its outcome is the new generation."""
+    session_id = sid(name)
 
     def decide(rows: Rows) -> Effects[int]:
         session = rows.session(session_id)
@@ -77,13 +81,6 @@ def rotating(session_id: str = "session") -> Unit[int]:
     return Unit(decide, session_id=session_id)
 
 
-async def stored(store: Store, session_id: str = "session") -> Session:
+async def stored(store: Store, name: str = "session") -> Session:
     """A session that must be there, as it is now."""
-    return (await store.sessions_by_id([session_id]))[session_id].session
-
-
-def dump(path: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table of a SQLite file."""
-    with closing(sqlite3.connect(path)) as connection:
-        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
-        return {name: sorted(connection.execute(f'SELECT * FROM "{name}"'), key=repr) for (name,) in tables}
+    return (await store.sessions_by_id([sid(name)]))[sid(name)].session

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.store.samples import NOW, a_session, an_entry, writing
+from tests.store.samples import NOW, a_session, an_entry, sid, writing
 from tokensvc.domain.client import HOUR
 from tokensvc.domain.effects import Effects
 from tokensvc.domain.revocation import EntryKind, LogEntry
@@ -18,8 +18,9 @@ BETWEEN = a_session("between", started_at=NOW - HOUR, started_revision=9)
 AFTER_BOTH = a_session("after both", started_at=NOW, started_revision=9)
 
 
-def asking(session_id: str) -> Unit[bool]:
+def asking(asked: Session) -> Unit[bool]:
     """A unit whose outcome is whether a barrier ends the session."""
+    session_id = asked.grant.session_id
 
     def decide(rows: Rows) -> Effects[bool]:
         session = rows.session(session_id)
@@ -34,7 +35,7 @@ async def barred(store: Store, *sessions: Session) -> list[bool]:
     answers = []
     for session in sessions:
         row = (await store.sessions_by_id([session.grant.session_id])).get(session.grant.session_id)
-        decided = (await store.commit(asking(session.grant.session_id))).outcome
+        decided = (await store.commit(asking(session))).outcome
         assert row is not None
         assert row.barred is decided
         answers.append(decided)
@@ -82,7 +83,7 @@ async def test_a_decision_sees_the_barriers_of_its_own_batch(store: Store) -> No
     """A unit before the revocation is not barred, a unit behind it is, all in one batch."""
     await begin_all(store, a_session())
     before, _, after = await asyncio.gather(
-        store.commit(asking("session")), store.commit(writing(log=(an_entry(),))), store.commit(asking("session"))
+        store.commit(asking(a_session())), store.commit(writing(log=(an_entry(),))), store.commit(asking(a_session()))
     )
     assert (before.outcome, after.outcome) == (False, True)
 
@@ -107,7 +108,9 @@ async def test_a_barrier_ends_what_it_names(store: Store, kind_of_entry: EntryKi
     await begin_all(store, *sessions)
     await store.commit(writing(log=(an_entry(kind_of_entry, key),)))
     answers = await barred(store, *sessions)
-    assert [session.grant.session_id for session, ends in zip(sessions, answers, strict=True) if ends] == ended
+    assert [session.grant.session_id for session, ends in zip(sessions, answers, strict=True) if ends] == [
+        sid(name) for name in ended
+    ]
 
 
 async def test_entries_for_tokens_and_sessions_raise_no_barrier(store: Store) -> None:

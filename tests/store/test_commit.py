@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.store.samples import NOW, a_session, an_entry, rotating, stored, writing
+from tests.store.samples import NOW, a_session, an_entry, rotating, sid, stored, writing
 from tokensvc.domain.client import Client, TokenPolicy
 from tokensvc.domain.effects import Effects, Refused
 from tokensvc.domain.errors import Reason, RefusedError
@@ -17,14 +17,14 @@ from tokensvc.ports import Committed, Rows, Store, Unit
 PHONE = Client("phone", policy=TokenPolicy(retry_window=0, scopes=("read", "write"), audiences=("api",)))
 
 
-def refreshing(session_id: str, generation: int) -> Unit[Refreshed | Refused]:
+def refreshing(name: str, generation: int) -> Unit[Refreshed | Refused]:
     """A Refresh as the service decides it, by the client itself."""
     attempt = RefreshAttempt(RefreshToken(1, bytes(16), generation), PHONE, NOW)
 
     def decide(rows: Rows) -> Effects[Refreshed | Refused]:
-        return decide_refresh(attempt, rows.session(session_id), {"phone": PHONE}, barred=False)
+        return decide_refresh(attempt, rows.session(sid(name)), {"phone": PHONE}, barred=False)
 
-    return Unit(decide, session_id=session_id)
+    return Unit(decide, session_id=sid(name))
 
 
 def failing(error: Exception) -> Unit[None]:
@@ -36,9 +36,9 @@ def failing(error: Exception) -> Unit[None]:
     return Unit(decide)
 
 
-def looking_for(session_id: str, *, named: bool) -> Unit[Session | None]:
+def looking_for(name: str, *, named: bool) -> Unit[Session | None]:
     """A unit whose outcome is the session it sees; `named` says whether it asks for the row."""
-    return Unit(lambda rows: Effects(rows.session(session_id)), session_id=session_id if named else "")
+    return Unit(lambda rows: Effects(rows.session(sid(name))), session_id=sid(name) if named else "")
 
 
 async def test_a_new_session_is_read_back(store: Store) -> None:
@@ -50,15 +50,15 @@ async def test_a_new_session_is_read_back(store: Store) -> None:
 
 async def test_a_session_that_was_never_written_is_none(store: Store) -> None:
     """An unknown session is None, not an error."""
-    assert await store.sessions_by_id(["nobody's"]) == {}
+    assert await store.sessions_by_id(["nobody's", sid("nobody's")]) == {}
 
 
 async def test_many_sessions_are_found_at_once(store: Store) -> None:
     """Of a thousand ids, some named twice, those that exist are found and no other."""
     sessions = {name: a_session(name) for name in map("session-{}".format, range(500))}
     await asyncio.gather(*(store.commit(writing(session=session)) for session in sessions.values()))
-    found = await store.sessions_by_id([f"session-{place}" for place in (*range(1000), 7)])
-    assert {name: row.session for name, row in found.items()} == sessions
+    found = await store.sessions_by_id([sid(f"session-{place}") for place in (*range(1000), 7)])
+    assert {row.session for row in found.values()} == set(sessions.values())
 
 
 async def test_the_state_of_a_session_changes(store: Store) -> None:
@@ -66,7 +66,7 @@ async def test_the_state_of_a_session_changes(store: Store) -> None:
     session = a_session()
     await store.commit(writing(session=session))
     changed = Session(session.grant, 7, NOW + 1, NOW + 2, revoked_at=NOW + 3, revoke_reason="lost")
-    await store.commit(Unit(lambda _rows: Effects(None, session=changed), session_id="session"))
+    await store.commit(Unit(lambda _rows: Effects(None, session=changed), session_id=sid()))
     assert await stored(store) == changed
 
 
@@ -148,10 +148,9 @@ async def test_a_thousand_refreshes_leave_one_session(store: Store) -> None:
 
 async def test_sessions_of_a_batch_do_not_mix(store: Store) -> None:
     """Fifty sessions, begun and rotated together, each keep their own state."""
-    sessions = [a_session(f"session-{place}", subject=f"subject-{place}") for place in range(50)]
-    await asyncio.gather(*(store.commit(writing(session=session)) for session in sessions))
-    rotations = [store.commit(rotating(session.grant.session_id)) for session in sessions for _ in range(2)]
-    await asyncio.gather(*rotations)
-    for session in sessions:
-        found = await stored(store, session.grant.session_id)
+    sessions = {f"session-{place}": a_session(f"session-{place}", subject=f"subject-{place}") for place in range(50)}
+    await asyncio.gather(*(store.commit(writing(session=session)) for session in sessions.values()))
+    await asyncio.gather(*(store.commit(rotating(name)) for name in sessions for _ in range(2)))
+    for name, session in sessions.items():
+        found = await stored(store, name)
         assert found == replace(session, generation=2, rotated_at=found.rotated_at, used_at=found.used_at)

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.store.faults import FaultyEngine, database_of, full_disk, set_where_written
-from tests.store.samples import NOW, a_session, an_entry, dump, rotating, stored, writing
+from tests.store.kinds import dump_sqlite
+from tests.store.samples import NOW, a_session, an_entry, rotating, sid, stored, writing
 from tokensvc.domain.client import Client
 from tokensvc.domain.effects import AuditEvent
 from tokensvc.domain.errors import Reason, RefusedError
@@ -32,7 +33,7 @@ def a_bit_of_everything() -> list[Unit[Any]]:
     return [
         writing(session=a_session("new"), audit=audit),
         rotating(),
-        writing(log=(an_entry(), an_entry(EntryKind.SESSION, "session")), audit=audit),
+        writing(log=(an_entry(), an_entry(EntryKind.SESSION, sid())), audit=audit),
         writing(client=Client("bff", name="changed"), log=(an_entry(EntryKind.CLIENT_CHANGED, "bff"),)),
         writing(client=Client("new"), log=(an_entry(EntryKind.CLIENT_CHANGED, "new"),)),
     ]
@@ -76,7 +77,7 @@ async def test_whichever_statement_fails_nothing_is_written(store: SqlStore, pat
     """Each statement of a batch fails in turn, BEGIN and COMMIT included: all of it is rolled back and refused."""
     faulty = FaultyEngine(database_of(store)._writing)
     faulty.error = error
-    before = dump(path)
+    before = dump_sqlite(path)
     statement = 0
     while True:
         faulty.restart(fails_at=statement)
@@ -84,12 +85,12 @@ async def test_whichever_statement_fails_nothing_is_written(store: SqlStore, pat
         if len(faulty.seen) <= statement:
             break  # there was no such statement: this time everything went well
         assert told(answers) == {UNAVAILABLE}, faulty.seen[-1]
-        assert dump(path) == before, faulty.seen[-1]
+        assert dump_sqlite(path) == before, faulty.seen[-1]
         assert not is_locked(path), faulty.seen[-1]
         statement += 1
     assert faulty.seen[0] == "BEGIN IMMEDIATE"
     assert faulty.seen[-1] == "COMMIT"
-    changed = {name for name, rows in dump(path).items() if rows != before[name]}
+    changed = {name for name, rows in dump_sqlite(path).items() if rows != before[name]}
     assert changed == {"sessions", "clients", "revocation_log", "log_head", "barriers", "audit_events"}
 
 
@@ -120,7 +121,7 @@ async def test_the_callers_see_a_refusal_and_the_operator_the_cause(store: SqlSt
 
 READS: dict[str, Callable[[SqlStore], Awaitable[Any]]] = {
     "view": lambda store: store.view(),
-    "sessions_by_id": lambda store: store.sessions_by_id(["session"]),
+    "sessions_by_id": lambda store: store.sessions_by_id([sid()]),
     "sessions": lambda store: store.sessions(SessionFilter()),
     "keys": lambda store: store.keys(),
 }
@@ -140,11 +141,11 @@ async def test_a_read_that_fails_is_refused(store: SqlStore, read: Callable[[Sql
 
 
 async def test_a_view_is_not_answered_from_before_a_failed_read(store: SqlStore) -> None:
-    """When the tail of the log cannot be read, the view that was there before is not good enough."""
+    """When the log cannot be read, the view that was there before is not good enough."""
     await store.view()
     await store.commit(writing(log=(an_entry(),)))
     faulty = FaultyEngine(database_of(store)._reading)
-    faulty.restart(fails_at=0)
+    faulty.restart(fails_at=0, times=2)
     with pytest.raises(RefusedError):
         await store.view()
     assert (await store.view()).revision == 2
@@ -179,7 +180,7 @@ async def test_a_unit_that_cannot_be_written_fails_alone(store: SqlStore, defect
     assert not isinstance(failed, RefusedError)
     assert await stored(store, "one")
     assert await stored(store, "two")
-    assert await store.sessions_by_id(["bad"]) == {}
+    assert await store.sessions_by_id([sid("bad")]) == {}
 
 
 async def test_a_defect_shows_nothing_of_what_was_to_be_written(store: SqlStore) -> None:
@@ -192,23 +193,23 @@ async def test_a_defect_shows_nothing_of_what_was_to_be_written(store: SqlStore)
 
 async def test_a_read_only_database_refuses_until_it_can_be_written(store: SqlStore, path: Path) -> None:
     """While the file cannot be written, commits are refused and reads are served; then both work."""
-    before = dump(path)
+    before = dump_sqlite(path)
     set_where_written(store, "query_only = ON")
     assert told(await commit_all(store, a_bit_of_everything())) == {UNAVAILABLE}
     assert (await stored(store)).generation == 0
-    assert dump(path) == before
+    assert dump_sqlite(path) == before
     set_where_written(store, "query_only = OFF")
     assert (await store.commit(rotating())).outcome == 1
 
 
 async def test_a_full_database_refuses_until_there_is_room(store: SqlStore, path: Path) -> None:
     """When the file may not grow, a batch that needs room is rolled back and refused; then it works."""
-    before = dump(path)
+    before = dump_sqlite(path)
     (pages,) = set_where_written(store, "page_count")
     set_where_written(store, f"max_page_count = {pages}")
     units = [writing(session=a_session(f"new-{place}", claims=CLAIMS)) for place in range(50)]
     assert told(await commit_all(store, units)) == {UNAVAILABLE}
-    assert dump(path) == before
+    assert dump_sqlite(path) == before
     assert (await store.view()).revision == 1
     set_where_written(store, "max_page_count = 1000000")
     assert [each.outcome for each in await commit_all(store, units)] == [None] * 50
@@ -216,11 +217,11 @@ async def test_a_full_database_refuses_until_there_is_room(store: SqlStore, path
 
 async def test_a_full_disk_refuses_until_there_is_room(store: SqlStore, path: Path) -> None:
     """When the operating system takes no more bytes, commits are refused and reads served; then both work."""
-    before = dump(path)
+    before = dump_sqlite(path)
     with full_disk(path):
         assert told(await commit_all(store, a_bit_of_everything())) == {UNAVAILABLE}
         assert (await stored(store)).generation == 0
-    assert dump(path) == before
+    assert dump_sqlite(path) == before
     assert not is_locked(path)
     answers = await commit_all(store, a_bit_of_everything())
     assert [answer.revision for answer in answers] == [0, 0, 3, 4, 5]

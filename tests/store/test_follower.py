@@ -116,13 +116,12 @@ async def test_a_failed_look_is_no_answer_for_those_who_wait(follower: Follower,
     """Who arrived during a look that fails is answered by another look, with what it must see."""
     await viewing(follower)
     database.append("one")
-    database.failing = True
+    database.fails = 2  # the tail, and then everything
     database.may_answer.clear()
     first = viewing(follower)
     await loop_passes()
     waiting = [viewing(follower) for _ in range(5)]
     await loop_passes()
-    database.failing = False
     database.may_answer.set()
     with pytest.raises(RefusedError):
         await first
@@ -133,19 +132,31 @@ async def test_a_failed_look_fails_everybody_it_was_for(follower: Follower, data
     """No reader is answered from an old view when the database cannot be asked, and the next look works."""
     await viewing(follower)
     database.append("one")
-    database.failing = True
+    database.fails = 1000
     answers = await asyncio.gather(*(viewing(follower) for _ in range(3)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [RefusedError] * 3
-    database.failing = False
+    database.fails = 0
     assert ends(await viewing(follower), "one")
+
+
+async def test_after_a_failure_everything_is_read_again(follower: Follower, database: FakeDatabase) -> None:
+    """Behind a failure may be a copy that lacked the last entries, and has given their revisions to others."""
+    await viewing(follower)
+    database.append("lost")
+    assert ends(await viewing(follower), "lost")
+    database.set_back()
+    database.append("another")
+    database.fails = 1
+    view = await viewing(follower)
+    assert (ends(view, "lost"), ends(view, "another"), view.revision) == (False, True, 1)
 
 
 async def test_the_first_look_may_fail(follower: Follower, database: FakeDatabase) -> None:
     """A follower that starts while the database is away works as soon as it is back."""
-    database.failing = True
+    database.fails = 1000
     with pytest.raises(RefusedError):
         await viewing(follower)
-    database.failing = False
+    database.fails = 0
     assert (await viewing(follower)).revision == 0
 
 

@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from tests.store.samples import NOW, a_session, stored, writing
+from tests.store.samples import NOW, a_session, sid, stored, writing
 from tokensvc.domain.client import MINUTE, Client, Permission, TokenPolicy
 from tokensvc.domain.session import ClientContext, Device, Grant, Session
 from tokensvc.store.sql_store import SqlStore
@@ -49,13 +49,13 @@ async def test_permissions_that_are_not_known_permit_nothing(sqlite_store: SqlSt
 
 async def test_a_session_with_the_least_details_is_read(sqlite_store: SqlStore, path: Path) -> None:
     """A session whose document has only what every version writes has defaults for the rest."""
-    details = {"scopes": ["read"], "audiences": ["api"], "started_revision": 3, "idle_ttl": 4, "access_ttl": 5}
     row = dict.fromkeys(("started_at", "rotated_at", "used_at", "expires_at"), NOW)
-    row |= {"session_id": "session", "subject": "ada", "client_id": "phone", "device_id": "device", "generation": 1}
-    row |= {"retry_window": 0, "revoked_at": None, "revoke_reason": "", "grant_details": json.dumps(details)}
+    row |= {"session_id": sid(), "subject": "ada", "client_id": "phone", "device_id": "device", "generation": 1}
+    row |= {"retry_window": 0, "revoked_at": None, "revoke_reason": "", "details": ""}
+    row |= {"scopes": "read", "audiences": "api", "started_revision": 3, "idle_ttl": 4, "access_ttl": 5}
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(f"INSERT INTO sessions ({', '.join(row)}) VALUES (:{', :'.join(row)})", row)
-    grant = Grant("session", "phone", "ada", ("read",), ("api",), NOW, 3, NOW, 4, 5, device=Device("device"))
+    grant = Grant(sid(), "phone", "ada", ("read",), ("api",), NOW, 3, NOW, 4, 5, device=Device("device"))
     assert await stored(sqlite_store) == Session(grant, 1, NOW, NOW)
 
 
@@ -63,5 +63,5 @@ async def test_a_session_is_written_without_what_has_its_default(sqlite_store: S
     """What a session does not have takes no room in its row."""
     await sqlite_store.commit(writing(session=a_session(device=Device(), context=ClientContext())))
     with closing(sqlite3.connect(path)) as connection:
-        (details,) = connection.execute("SELECT grant_details FROM sessions").fetchone()
-    assert json.loads(details).keys() == {"scopes", "audiences", "started_revision", "idle_ttl", "access_ttl"}
+        (details,) = connection.execute("SELECT details FROM sessions").fetchone()
+    assert details == ""

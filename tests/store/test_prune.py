@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.kinds import only
-from tests.store.samples import NOW, a_session, an_access_token, an_entry, dump, writing
+from tests.store.kinds import Kind, only
+from tests.store.samples import NOW, a_session, an_access_token, an_entry, sid, writing
 from tokensvc.domain.revocation import EntryKind
 from tokensvc.domain.view import GRACE
 from tokensvc.ports import SessionFilter, Store
@@ -29,7 +29,7 @@ async def test_a_session_is_kept_for_the_grace_after_it_expired(store: Store) ->
     """Only sessions that expired longer ago than the grace are deleted."""
     await begin_all(store, NOW - GRACE - 1, NOW - GRACE, NOW - 1, NOW + 1)
     assert await store.prune(NOW, 100) == 1
-    assert await left(store) == {str(NOW - GRACE), str(NOW - 1), str(NOW + 1)}
+    assert await left(store) == {sid(str(NOW - GRACE)), sid(str(NOW - 1)), sid(str(NOW + 1))}
 
 
 async def test_pruning_goes_in_limited_steps(store: Store) -> None:
@@ -40,25 +40,25 @@ async def test_pruning_goes_in_limited_steps(store: Store) -> None:
 
 
 @only("has_log_rows")
-async def test_log_entries_and_barriers_are_kept_for_the_grace(store: Store, path: Path) -> None:
+async def test_log_entries_and_barriers_are_kept_for_the_grace(store: Store, kind: Kind, path: Path) -> None:
     """The log's rows go by the life of access tokens, the barriers by that of sessions, both after the grace."""
     old, kept = NOW - GRACE - 1, NOW - GRACE
     await store.commit(writing(log=(an_entry(key="log gone", expires_at=old, barrier_expires_at=kept),)))
     await store.commit(writing(log=(an_entry(key="barrier gone", expires_at=kept, barrier_expires_at=old),)))
     assert await store.prune(NOW, 100) == 2
-    rows = dump(path)
+    rows = kind.dump(path)
     assert [row[2] for row in rows["revocation_log"]] == ["barrier gone"]
     assert [row[1] for row in rows["barriers"]] == ["log gone"]
 
 
 @only("has_log_rows")
-async def test_each_table_has_its_own_limit(store: Store, path: Path) -> None:
+async def test_each_table_has_its_own_limit(store: Store, kind: Kind, path: Path) -> None:
     """A call deletes up to its limit from each table, so that a full table does not hold up the others."""
     await begin_all(store, *range(5))
     entries = tuple(an_entry(key=str(place), expires_at=1, barrier_expires_at=1) for place in range(5))
     await store.commit(writing(log=entries))
     assert await store.prune(NOW, 3) == 9
-    rows = dump(path)
+    rows = kind.dump(path)
     assert (len(rows["sessions"]), len(rows["revocation_log"]), len(rows["barriers"])) == (2, 2, 2)
 
 
@@ -74,7 +74,7 @@ async def test_a_barrier_that_is_raised_twice_lives_as_long_as_the_longer(
     for log in [tuple(entries)] if together else [(entry,) for entry in entries]:
         await store.commit(writing(log=log))
     await store.prune(NOW, 100)
-    row = (await store.sessions_by_id(["session"])).get("session")
+    row = (await store.sessions_by_id([sid()])).get(sid())
     assert row is not None
     assert row.barred
 
@@ -92,7 +92,7 @@ async def test_a_view_that_is_behind_a_pruned_log_catches_up(open_sqlite: Callab
     behind, ahead = open_sqlite(), open_sqlite()
     await behind.view()
     await ahead.commit(writing(log=(an_entry(EntryKind.SESSION, "old", expires_at=1),)))
-    await ahead.commit(writing(log=(an_entry(EntryKind.SESSION, "session"),)))
+    await ahead.commit(writing(log=(an_entry(EntryKind.SESSION, sid()),)))
     await ahead.prune(NOW, 100)
     view = await behind.view()
     assert view.revision == 2

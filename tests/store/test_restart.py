@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.fakes import FakeClock
 from tests.store.kinds import Kind, only
-from tests.store.samples import NOW, a_session, an_access_token, an_entry, rotating, stored, writing
+from tests.store.samples import NOW, a_session, an_access_token, an_entry, rotating, sid, stored, writing
 from tokensvc.domain.client import Client
 from tokensvc.domain.revocation import EntryKind
 from tokensvc.domain.view import GRACE, View
@@ -36,7 +36,7 @@ async def test_a_session_survives(kind: Kind, path: Path, clock: FakeClock) -> N
 async def test_revocations_survive(kind: Kind, path: Path, clock: FakeClock) -> None:
     """What was revoked is revoked for the next process, and the revisions go on."""
     first = kind.open(path, clock)
-    await first.commit(writing(log=(an_entry(EntryKind.SESSION, "session"), an_entry(key="bob"))))
+    await first.commit(writing(log=(an_entry(EntryKind.SESSION, sid()), an_entry(key="bob"))))
     await first.close()
     view = await view_after_restart(kind, path, clock)
     assert view.revision == 2
@@ -50,7 +50,7 @@ async def test_entries_are_loaded_until_the_grace_is_over(kind: Kind, path: Path
     """A clock that is set back by less than the grace revives nothing that had been ended."""
     first = kind.open(path, clock)
     for name, expires_at in (("kept", NOW - GRACE), ("over", NOW - GRACE - 1)):
-        await first.commit(writing(log=(an_entry(EntryKind.SESSION, name, expires_at=expires_at),)))
+        await first.commit(writing(log=(an_entry(EntryKind.SESSION, sid(name), expires_at=expires_at),)))
     await first.close()
     view = await view_after_restart(kind, path, clock)
     assert view.has_revoked(an_access_token(a_session("kept")))

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert, select, text
 
 from tests.fakes import FakeClock
 from tests.store.kinds import open_sqlite_store
-from tests.store.samples import a_session, an_entry, writing
+from tests.store.samples import a_session, an_entry, sid, writing
 from tokensvc.store import schema
 from tokensvc.store.migrating import upgrade_sqlite
 from tokensvc.store.sqlite import SqliteDatabase
@@ -161,7 +161,7 @@ async def test_closing_lets_go_of_everything(path: Path, clock: FakeClock) -> No
     store = open_sqlite_store(path, clock)
     await store.commit(writing(session=a_session(), log=(an_entry(),)))
     await store.view()
-    await store.sessions_by_id(["session"])
+    await store.sessions_by_id([sid()])
     assert held_files(path)
     await store.close()
     assert held_files(path) == []

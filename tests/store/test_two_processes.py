@@ -9,7 +9,7 @@ from tokensvc_pb.v1 import token_service_pb2 as pb
 
 from tests.harness import Caller, failure_of, policy_of, running_service
 from tests.store.other_process import other_process
-from tests.store.samples import a_session, an_access_token, an_entry, writing
+from tests.store.samples import a_session, an_access_token, an_entry, sid, writing
 from tokensvc.domain.client import SECOND
 from tokensvc.domain.revocation import EntryKind
 from tokensvc.store.sql_store import SqlStore
@@ -36,7 +36,7 @@ async def test_the_other_process_sees_our_commits(sqlite_store: SqlStore, path: 
         for place in range(ROUNDS):
             name = f"session-{place}"
             assert await other.ask(name) == "False"
-            await sqlite_store.commit(writing(log=(an_entry(EntryKind.SESSION, name),)))
+            await sqlite_store.commit(writing(log=(an_entry(EntryKind.SESSION, sid(name)),)))
             assert await other.ask(name) == "True"
 
 

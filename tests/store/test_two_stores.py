@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.store.samples import a_session, an_access_token, an_entry, rotating, stored, writing
+from tests.store.samples import a_session, an_access_token, an_entry, rotating, sid, stored, writing
 from tokensvc.domain.client import Client
 from tokensvc.domain.revocation import EntryKind
 from tokensvc.store.sql_store import SqlStore
@@ -28,7 +28,7 @@ async def test_a_view_is_never_older_than_a_commit_of_another_store(one: SqlStor
     """A thousand times: what one store has committed is in the view that the other is asked for next."""
     for place in range(1000):
         name = f"session-{place}"
-        revision = (await one.commit(writing(log=(an_entry(EntryKind.SESSION, name),)))).revision
+        revision = (await one.commit(writing(log=(an_entry(EntryKind.SESSION, sid(name)),)))).revision
         view = await other.view()
         assert view.revision == revision
         assert view.has_revoked(an_access_token(a_session(name)))
@@ -78,6 +78,6 @@ async def test_a_barrier_of_another_store_ends_a_session(one: SqlStore, other: S
     """A session is barred in every store as soon as one has committed the barrier."""
     await one.commit(writing(session=a_session()))
     await other.commit(writing(log=(an_entry(),)))
-    row = (await one.sessions_by_id(["session"])).get("session")
+    row = (await one.sessions_by_id([sid()])).get(sid())
     assert row is not None
     assert row.barred

@@ -48,7 +48,7 @@ async def test_a_view_is_not_older_than_the_call(store: Store) -> None:
     for place in range(100):
         session = a_session(f"session-{place}")
         assert not (await store.view()).has_revoked(an_access_token(session))
-        await store.commit(writing(log=(an_entry(EntryKind.SESSION, f"session-{place}"),)))
+        await store.commit(writing(log=(an_entry(EntryKind.SESSION, session.grant.session_id),)))
         view = await store.view()
         assert view.revision == place + 1
         assert view.has_revoked(an_access_token(session))

@@ -28,7 +28,7 @@ def upgrade(settings: Settings) -> tuple[str | None, str | None]:
     from tokensvc import app  # noqa: PLC0415 - see above
 
     with failing_clearly():
-        return app.upgrade_database(settings)
+        return asyncio.run(app.upgrade_schema(settings))
 
 
 def prune(settings: Settings, limit: int) -> int:

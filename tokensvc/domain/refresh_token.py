@@ -9,15 +9,17 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 PREFIX = "tsr1_"
 HANDLE_BYTES = 16
-MAX_GENERATION = 2**32 - 1
+MAX_GENERATION = 2**31 - 1  # what databases hold in four bytes
 _TAG_BYTES = 16
 _BODY_BYTES = 1 + HANDLE_BYTES + 4 + _TAG_BYTES
 _LENGTH = len(PREFIX) + 50
+_SESSION_ID = re.compile(r"[A-Za-z0-9_-]{21}[AQgw]")  # 16 bytes: the last character has two bits of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,11 @@ class RefreshToken:
 def session_id_of(handle: bytes) -> str:
     """Answer the session id that belongs to `handle`."""
     return _base64url(hashlib.sha256(handle).digest()[:16])
+
+
+def is_session_id(text: str) -> bool:
+    """Whether `text` has the form of a session id; what has not names no session."""
+    return _SESSION_ID.fullmatch(text) is not None
 
 
 def encode(token: RefreshToken, key: bytes) -> str:

@@ -21,8 +21,14 @@ class Database(Protocol):
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction that sees one state of the database."""
 
+    async def follow(self, work: Callable[[Connection], T]) -> T:
+        """Run `work`, which reads; each of its statements sees at least what was committed when this call began."""
+
     def data_version(self) -> int | None:
         """A number that changes when anybody has committed anything; None where only a read can tell."""
+
+    async def settings(self) -> dict[str, str]:
+        """What the database says of itself and of the durability of what is written."""
 
     async def close(self) -> None:
         """Let go of all connections."""

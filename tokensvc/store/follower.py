@@ -79,7 +79,15 @@ class Follower:
         return view
 
     async def _tail(self, after: int) -> Tail | None:
-        return await self._database.read(lambda connection: read_tail(connection, after))
+        """The tail; None if everything has to be read again.
+
+        So it is after a failure: behind it may be another database, a copy of the first that had not yet all of its
+        log, in which the same revisions have been given once more.
+        """
+        try:
+            return await self._database.follow(lambda connection: read_tail(connection, after))
+        except RefusedError:
+            return None
 
     def _take(self, view: View, tail: Tail, now: int) -> None:
         advance(view, tail)

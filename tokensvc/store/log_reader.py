@@ -24,7 +24,11 @@ class Tail:
 
 
 def read_tail(connection: Connection, after: int) -> Tail | None:
-    """Answer what the log holds behind revision `after`; None if a part of that has been pruned already."""
+    """Answer what the log holds behind revision `after`; None if a part of that has been pruned already.
+
+    Its statements need not see the same state: entries up to a head that was read before them are all there, and a
+    client that is newer than the head comes once more with its own entry.
+    """
     head = _head(connection)
     if head == after:
         return Tail(head, [], [])

@@ -7,10 +7,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Engine
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from tokensvc.domain.errors import Reason, RefusedError
+from tokensvc.store.database import Database
 from tokensvc.store.sqlite import sqlite_engine, unavailable
 
 
@@ -24,9 +25,10 @@ def upgrade_sqlite(path: Path) -> tuple[str | None, str | None]:
         path.touch(mode=0o600)  # SQLite gives the files beside it the same mode
     engine = sqlite_engine(path, begin="BEGIN IMMEDIATE")
     try:
-        before, _ = current_and_latest(engine)
-        upgrade(engine)
-        return before, current_and_latest(engine)[0]
+        with engine.begin() as connection:
+            before = current_revision(connection)
+            upgrade(connection)
+            return before, current_revision(connection)
     except DBAPIError as error:
         raise unavailable() from error
     except CommandError as error:
@@ -36,30 +38,55 @@ def upgrade_sqlite(path: Path) -> tuple[str | None, str | None]:
         engine.dispose()
 
 
-def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Apply the migrations up to `revision` in one transaction."""
-    with engine.begin() as connection:
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+async def upgrade_database(database: Database) -> tuple[str | None, str | None]:
+    """Create or upgrade the tables; answer the schema's revision before and after."""
+
+    def work(connection: Connection) -> tuple[str | None, str | None]:
+        before = current_revision(connection)
+        upgrade(connection)
+        return before, current_revision(connection)
+
+    return await database.write(work)
 
 
-def downgrade(engine: Engine, revision: str) -> None:
-    """Take back the migrations behind `revision` in one transaction."""
-    with engine.begin() as connection:
-        config = _config()
-        config.attributes["connection"] = connection
-        command.downgrade(config, revision)
+async def check_schema(database: Database) -> None:
+    """Refuse with STORE_UNAVAILABLE a schema that is older than this version needs.
+
+    A newer one is as good: a migration only adds what the version before it can do without (docs/upgrading.md).
+    """
+    current = await database.read(current_revision)
+    scripts = _scripts()
+    known = {script.revision for script in scripts.walk_revisions()}
+    if current is None or (current in known and current != scripts.get_current_head()):
+        raise RefusedError(Reason.STORE_UNAVAILABLE, "the database's schema is too old: run tokensvc db upgrade")
 
 
-def current_and_latest(engine: Engine) -> tuple[str | None, str | None]:
-    """The database's schema revision, and the one that this version is made for."""
-    with engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    return current, ScriptDirectory.from_config(_config()).get_current_head()
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Apply the migrations up to `revision`, in the caller's transaction."""
+    command.upgrade(_config(connection), revision)
 
 
-def _config() -> Config:
+def downgrade(connection: Connection, revision: str) -> None:
+    """Take back the migrations behind `revision`, in the caller's transaction."""
+    command.downgrade(_config(connection), revision)
+
+
+def current_revision(connection: Connection) -> str | None:
+    """The schema's revision; None where there are no tables yet."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def latest_revision() -> str | None:
+    """The revision that this version is made for."""
+    return _scripts().get_current_head()
+
+
+def _config(connection: Connection | None = None) -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
     return config
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())

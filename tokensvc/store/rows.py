@@ -1,6 +1,7 @@
 """Owns how domain values are written as rows and read back. What is absent from a JSON document has its default."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -14,53 +15,76 @@ from tokensvc.domain.session import ClientContext, Device, Grant, Session
 
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
-# Grant fields with a column of their own; the others go into one document.
-_GRANT_COLUMNS = ("session_id", "subject", "client_id", "started_at", "expires_at")
 # Session fields that change after Issue, each with a column of its own.
 CHANGING = ("generation", "rotated_at", "used_at", "retry_window", "revoked_at", "revoke_reason")
-_TUPLES = ("scopes", "audiences", "amr")
 
 
 def session_row(session: Session) -> tuple[Any, ...]:
     """The values of `session` in the order of the table's columns."""
     grant = session.grant
     return (
+        grant.started_at,
+        session.rotated_at,
+        session.used_at,
+        grant.expires_at,
+        grant.started_revision,
+        grant.idle_ttl,
+        session.revoked_at,
+        session.generation,
+        session.retry_window,
+        grant.access_ttl,
         grant.session_id,
         grant.subject,
         grant.client_id,
         grant.device_id,
-        session.generation,
-        grant.started_at,
-        session.rotated_at,
-        session.used_at,
-        session.retry_window,
-        grant.expires_at,
-        session.revoked_at,
         session.revoke_reason,
+        " ".join(grant.scopes),
+        " ".join(grant.audiences),
         _grant_details(grant),
     )
 
 
-def session_from(row: RowMapping) -> Session:
-    """The session in `row`."""
-    details = json.loads(row["grant_details"])
-    for name in _TUPLES:
-        if name in details:
-            details[name] = tuple(details[name])
-    details["device"] = Device(row["device_id"], **details.pop("device", {}))
-    details["context"] = ClientContext(**details.pop("context", {}))
-    grant = Grant(**{name: row[name] for name in _GRANT_COLUMNS}, **details)
-    state = {name: row[name] for name in CHANGING}
-    return Session(grant, **state)
+def session_from(row: Sequence[Any]) -> Session:
+    """The session in `row`, which has the table's columns in their order."""
+    (
+        started_at,
+        rotated_at,
+        used_at,
+        expires_at,
+        started_revision,
+        idle_ttl,
+        revoked_at,
+        generation,
+        retry_window,
+        access_ttl,
+        session_id,
+        subject,
+        client_id,
+        device_id,
+        revoke_reason,
+        scopes,
+        audiences,
+        details,
+    ) = row
+    grant = Grant(
+        session_id,
+        client_id,
+        subject,
+        tuple(scopes.split()),
+        tuple(audiences.split()),
+        started_at,
+        started_revision,
+        expires_at,
+        idle_ttl,
+        access_ttl,
+        **_details_from(details, device_id),
+    )
+    return Session(grant, generation, rotated_at, used_at, retry_window, revoked_at, revoke_reason)
 
 
 def _grant_details(grant: Grant) -> str:
+    """What few sessions have: a document of what differs from its default, empty if nothing does."""
     details: dict[str, Any] = {
-        "scopes": grant.scopes,
-        "audiences": grant.audiences,
-        "started_revision": grant.started_revision,
-        "idle_ttl": grant.idle_ttl,
-        "access_ttl": grant.access_ttl,
         "device": _given(name=grant.device.name, platform=grant.device.platform),
         "context": _given(ip=grant.context.ip, user_agent=grant.context.user_agent, location=grant.context.location),
         "auth_time": grant.auth_time,
@@ -69,10 +93,19 @@ def _grant_details(grant: Grant) -> str:
         "claims": grant.claims,
         "credential_digest": grant.credential_digest,
     }
-    required = ("scopes", "audiences")
-    return _compact(
-        {name: value for name, value in details.items() if name in required or value not in (None, "", {}, ())}
-    )
+    present = {name: value for name, value in details.items() if value not in (None, "", {}, ())}
+    return _compact(present) if present else ""
+
+
+def _details_from(text: str, device_id: str) -> dict[str, Any]:
+    details = json.loads(text) if text else {}
+    if "amr" in details:
+        details["amr"] = tuple(details["amr"])
+    if "context" in details:
+        details["context"] = ClientContext(**details["context"])
+    if device_id or "device" in details:
+        details["device"] = Device(device_id, **details.pop("device", {}))
+    return details
 
 
 def _given(**values: str) -> dict[str, str]:

@@ -41,7 +41,7 @@ class SqlStore:
         """As the port says."""
 
         def work(connection: Connection) -> dict[str, SessionRow]:
-            found = self._batch.load_sessions(connection, sorted(session_ids))
+            found = self._batch.load_sessions(connection, session_ids)
             return dict(zip(found, self._rows(connection, list(found.values())), strict=True))
 
         return await self._database.read(work)
@@ -50,8 +50,7 @@ class SqlStore:
         """As the port says."""
 
         def work(connection: Connection) -> list[SessionRow]:
-            found = connection.execute(_listing(wanted)).mappings()
-            return self._rows(connection, [session_from(row) for row in found])
+            return self._rows(connection, list(map(session_from, connection.execute(_listing(wanted)))))
 
         return await self._database.read(work)
 

@@ -48,6 +48,10 @@ class SqliteDatabase:
         """Run `work` on a snapshot."""
         return await self._run(self._reader, self._reading, work)
 
+    async def follow(self, work: Callable[[Connection], T]) -> T:
+        """As `read`."""
+        return await self.read(work)
+
     def data_version(self) -> int | None:
         """How SQLite counts the commits of others; about 2 microseconds. None while another process locks the file."""
         try:

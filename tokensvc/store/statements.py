@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, insert, select, update
 
 from tokensvc.domain.client import Client
+from tokensvc.domain.refresh_token import is_session_id
 from tokensvc.domain.revocation import BARRIERS, Barrier, BarrierKey, EntryKind, LogEntry, barrier_keys
 from tokensvc.domain.session import Session
 from tokensvc.ports import Committed, Unit
@@ -31,7 +32,11 @@ class Batch:
             .values({name: changes.c[name] for name in CHANGING})
         )
         wanted = dialect.rowset("wanted", [schema.sessions.c.session_id])
-        self._load_sessions = select(schema.sessions).join(wanted, wanted.c.session_id == schema.sessions.c.session_id)
+        self._read_sessions = select(schema.sessions).join(wanted, wanted.c.session_id == schema.sessions.c.session_id)
+        # Locked in the order of their keys, so that no two nodes wait for each other. (SQLite locks the whole file.)
+        self._lock_sessions = self._read_sessions.order_by(schema.sessions.c.session_id).with_for_update(
+            of=schema.sessions
+        )
         asked = dialect.rowset("asked", [schema.barriers.c.kind, schema.barriers.c.key])
         self._load_barriers = select(schema.barriers).join(
             asked, (asked.c.kind == schema.barriers.c.kind) & (asked.c.key == schema.barriers.c.key)
@@ -40,8 +45,8 @@ class Batch:
 
     def run(self, connection: Connection, units: Sequence[Unit[Any]]) -> list[Committed[Any]]:
         """Load what `units` ask for, decide, and write; durable when the caller commits."""
-        sessions = self.load_sessions(connection, sorted({unit.session_id for unit in units if unit.session_id}))
-        clients = _load_clients(connection, {unit.client_id for unit in units if unit.client_id})
+        sessions = self._sessions(connection, self._lock_sessions, {unit.session_id for unit in units})
+        clients = _lock_clients(connection, {unit.client_id for unit in units if unit.client_id})
         rows = WorkingSet(sessions, clients, self.load_barriers(connection, sessions.values()))
         rows.run(units)
         self._write_sessions(connection, rows)
@@ -51,13 +56,16 @@ class Batch:
             connection.execute(self._insert_audit, self._pack(list(map(audit_row, rows.audit))))
         return rows.committed(self._write_log(connection, rows))
 
-    def load_sessions(self, connection: Connection, session_ids: Sequence[str]) -> dict[str, Session]:
+    def load_sessions(self, connection: Connection, session_ids: Iterable[str]) -> dict[str, Session]:
         """The sessions with these ids, as far as they exist."""
-        if not session_ids:
+        return self._sessions(connection, self._read_sessions, session_ids)
+
+    def _sessions(self, connection: Connection, statement: Any, session_ids: Iterable[str]) -> dict[str, Session]:
+        possible = [(session_id,) for session_id in sorted(set(session_ids)) if is_session_id(session_id)]
+        if not possible:
             return {}
-        packed = self._dialect.pack("wanted", [(session_id,) for session_id in session_ids])
-        found = connection.execute(self._load_sessions, packed).mappings()
-        return {row["session_id"]: session_from(row) for row in found}
+        found = connection.execute(statement, self._dialect.pack("wanted", possible))
+        return {session.grant.session_id: session for session in map(session_from, found)}
 
     def load_barriers(self, connection: Connection, sessions: Iterable[Session]) -> dict[BarrierKey, Barrier]:
         """The barriers that concern `sessions`."""
@@ -126,10 +134,12 @@ def _barriers_of(entries: Sequence[LogEntry]) -> list[tuple[Any, ...]]:
     ]
 
 
-def _load_clients(connection: Connection, client_ids: set[str]) -> dict[str, Client]:
+def _lock_clients(connection: Connection, client_ids: set[str]) -> dict[str, Client]:
     if not client_ids:
         return {}
-    found = connection.execute(select(schema.clients).where(schema.clients.c.client_id.in_(sorted(client_ids))))
+    table = schema.clients
+    wanted = select(table).where(table.c.client_id.in_(sorted(client_ids))).order_by(table.c.client_id)
+    found = connection.execute(wanted.with_for_update())
     return {row["client_id"]: client_from(row) for row in found.mappings()}
 
 

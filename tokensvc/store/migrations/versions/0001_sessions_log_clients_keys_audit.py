@@ -10,22 +10,28 @@ down_revision = None
 def upgrade() -> None:
     op.create_table(
         "sessions",
-        sa.Column("session_id", sa.Text, primary_key=True),
-        sa.Column("subject", sa.Text, nullable=False),
-        sa.Column("client_id", sa.Text, nullable=False),
-        sa.Column("device_id", sa.Text, nullable=False),
-        sa.Column("generation", sa.BigInteger, nullable=False),
         sa.Column("started_at", sa.BigInteger, nullable=False),
         sa.Column("rotated_at", sa.BigInteger, nullable=False),
         sa.Column("used_at", sa.BigInteger, nullable=False),
-        sa.Column("retry_window", sa.BigInteger, nullable=False),
         sa.Column("expires_at", sa.BigInteger, nullable=False),
+        sa.Column("started_revision", sa.BigInteger, nullable=False),
+        sa.Column("idle_ttl", sa.BigInteger, nullable=False),
         sa.Column("revoked_at", sa.BigInteger),
+        sa.Column("generation", sa.Integer, nullable=False),
+        sa.Column("retry_window", sa.Integer, nullable=False),
+        sa.Column("access_ttl", sa.Integer, nullable=False),
+        sa.Column("session_id", sa.Text().with_variant(sa.Uuid(), "postgresql"), primary_key=True),
+        sa.Column("subject", sa.Text, nullable=False),
+        sa.Column("client_id", sa.Text, nullable=False),
+        sa.Column("device_id", sa.Text, nullable=False),
         sa.Column("revoke_reason", sa.Text, nullable=False),
-        sa.Column("grant_details", sa.Text, nullable=False),
+        sa.Column("scopes", sa.Text, nullable=False),
+        sa.Column("audiences", sa.Text, nullable=False),
+        sa.Column("details", sa.Text, nullable=False),
         sqlite_with_rowid=False,
+        postgresql_with={"fillfactor": 95},
     )
-    op.create_index("sessions_by_subject", "sessions", ["subject", "started_at"])
+    op.create_index("sessions_by_subject", "sessions", ["subject"])
     op.create_index("sessions_by_client", "sessions", ["client_id", "started_at"])
     op.create_index("sessions_by_expiry", "sessions", ["expires_at"])
     op.create_table(
