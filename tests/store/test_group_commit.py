@@ -9,7 +9,7 @@ import pytest
 from tests.store.samples import writing
 from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.ports import Committed, Unit
-from tokensvc.store.group_commit import GroupCommit
+from tokensvc.store.group_commit import CommitCounts, GroupCommit
 
 
 class Transactions:
@@ -151,3 +151,30 @@ async def test_draining_an_idle_commit_returns(transactions: Transactions) -> No
     await commits.drain()
     await commits.commit(writing())
     await commits.drain()
+
+
+async def test_a_unit_that_nobody_waits_for_any_more_is_not_begun(transactions: Transactions) -> None:
+    """A request whose time was up while it stood in the queue is not executed."""
+    commits = GroupCommit(transactions, linger=0)
+    transactions.may_go_on.clear()
+    commit_all(commits, 1)
+    await loop_passes()
+    leaving, staying = commit_all(commits, 2)
+    await loop_passes()
+    leaving.cancel()
+    transactions.may_go_on.set()
+    await staying
+    assert transactions.sizes == [1, 1]
+
+
+async def test_what_was_done_is_counted(transactions: Transactions) -> None:
+    """Units, and the batches that they shared."""
+    commits = GroupCommit(transactions, linger=0)
+    transactions.may_go_on.clear()
+    first = commit_all(commits, 1)
+    await loop_passes()
+    others = commit_all(commits, 3)
+    await loop_passes()
+    transactions.may_go_on.set()
+    await asyncio.gather(*first, *others)
+    assert commits.counts == CommitCounts(units=4, batches=2)

@@ -1,5 +1,6 @@
 """Owns what every RPC passes through: the caller is recognised, and whatever goes wrong becomes a clean status."""
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ Context = grpc.aio.ServicerContext[Any, Any]
 Handler = Callable[[Any, Context], Awaitable[Any]]
 
 _log = structlog.get_logger(__name__)
+
+# Of the time that the caller gives, what is kept to tell it what went wrong: a share, but never more seconds than this.
+_FOR_THE_ANSWER = 0.1
+_MOST_FOR_THE_ANSWER = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,17 @@ class Guard:
             await self._answers.turn()
             return answer
 
-        return serve
+        async def serve_in_time(request: Any, context: Context) -> Message:
+            remaining = context.time_remaining()
+            if remaining is None:
+                return await serve(request, context)
+            try:
+                async with asyncio.timeout(remaining - min(remaining * _FOR_THE_ANSWER, _MOST_FOR_THE_ANSWER)):
+                    return await serve(request, context)
+            except TimeoutError:
+                raise RefusedError(Reason.STORE_UNAVAILABLE, "the database has not answered in time") from None
+
+        return serve_in_time
 
 
 async def abort(context: Context, refusal: RefusedError) -> NoReturn:

@@ -1,6 +1,7 @@
 """Owns pacing: under load RPCs go on in groups, on a shared tick, because waking threads costs more than they do."""
 
 import asyncio
+from dataclasses import dataclass
 
 from tokensvc.gathering import gather_more
 
@@ -8,6 +9,15 @@ _WINDOW = 0.01
 _REST = 0.1
 _MEMORY = 4
 _CREDIT = 1.6
+
+
+@dataclass(slots=True)
+class PaceCounts:
+    """What a pacer has done since it began."""
+
+    rpcs: int = 0
+    paced: int = 0
+    ticks: int = 0
 
 
 class Pacer:
@@ -31,9 +41,11 @@ class Pacer:
         self._average = 0.0  # RPCs a tick over the last few; zero between tries
         self._window_ends = 0.0
         self._arrivals = 0
+        self.counts = PaceCounts()
 
     async def turn(self) -> None:
         """Return when the caller may go on: at once while pacing does not pay, else at the next tick."""
+        self.counts.rpcs += 1
         if self._ticking is None:
             if not self._tick or not (self._average or self._is_busy()):
                 return
@@ -53,6 +65,8 @@ class Pacer:
     async def _run_tick(self) -> None:
         await gather_more(lambda: len(self._waiting), self._gathered, self._tick)
         waiting, self._waiting, self._ticking = self._waiting, [], None
+        self.counts.ticks += 1
+        self.counts.paced += len(waiting)
         self._judge(len(waiting))
         for future in waiting:
             if not future.done():

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tokensvc.domain.errors import Reason, RefusedError
@@ -13,10 +14,20 @@ Transact = Callable[[Sequence[Unit[Any]]], Awaitable[Sequence[Committed[Any]]]]
 _Waiting = tuple[Unit[Any], "asyncio.Future[Committed[Any]]"]
 
 
+@dataclass(slots=True)
+class CommitCounts:
+    """What a group commit has done since it began."""
+
+    units: int = 0
+    batches: int = 0
+    lingers: int = 0
+
+
 class GroupCommit:
     """Collects units into batches for `transact`.
 
-    Batches run in a task of their own: a caller that goes away drops its answer, never the write. While batches hold
+    Batches run in a task of their own: a caller that goes away before its unit's turn drops the unit, and after it the
+    answer alone, never the write. While batches hold
     more than one unit the next one lingers until those callers are back, in steps of `linger` seconds, because most
     of a transaction's cost is the same for one unit and for fifty; a lone caller never waits.
     """
@@ -27,6 +38,7 @@ class GroupCommit:
         self._most = most
         self._queue: list[_Waiting] = []
         self._runner: asyncio.Task[None] | None = None
+        self.counts = CommitCounts()
 
     async def commit(self, unit: Unit[T]) -> Committed[T]:
         """Answer when `unit` is durable, or with the error that it alone has caused."""
@@ -45,14 +57,19 @@ class GroupCommit:
         try:
             while self._queue:
                 batch, self._queue = self._queue[: self._most], self._queue[self._most :]
-                await self._serve(batch)
+                await self._serve([waiting for waiting in batch if not waiting[1].done()])
                 around = len(batch) + len(self._queue)
                 if self._linger and around > 1:
+                    self.counts.lingers += 1
                     await gather_more(lambda: len(self._queue), min(around, self._most), self._linger)
         finally:
             self._runner = None
 
     async def _serve(self, batch: list[_Waiting]) -> None:
+        if not batch:
+            return
+        self.counts.batches += 1
+        self.counts.units += len(batch)
         try:
             results = await self._transact([unit for unit, _ in batch])
         except Exception as error:  # noqa: BLE001 - what one unit's decision or row raises concerns that unit alone

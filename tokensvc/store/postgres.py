@@ -26,7 +26,8 @@ _OUTAGES = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSEr
 # Another node was at the same rows: serialization failure, deadlock, and a row that it was first to insert.
 _CONFLICTS: Final = frozenset({"40001", "40P01", "23505"})
 _ATTEMPTS = 6
-_FIRST_PAUSE = 0.005
+_FIRST_PAUSE = 0.005  # seconds
+_READERS = 4
 
 
 class PostgresDatabase:
@@ -34,9 +35,9 @@ class PostgresDatabase:
 
     dialect: Dialect = PostgresDialect()
 
-    def __init__(self, url: str, *, timeout: float, readers: int = 4) -> None:
+    def __init__(self, url: str, *, timeout: float, read_only: bool = False) -> None:
         self._timeout = timeout
-        self._engine = _engine(data_source(url), timeout, readers)
+        self._engine = _engine(data_source(url, writing=not read_only), timeout)
         self._writing = _KeptConnection(self._engine)
         self._following = _KeptConnection(self._engine.execution_options(isolation_level="AUTOCOMMIT"))
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -163,7 +164,7 @@ class _KeptConnection:
             await connection.close()
 
 
-def _engine(dsn: str, timeout: float, readers: int) -> AsyncEngine:
+def _engine(dsn: str, timeout: float) -> AsyncEngine:
     milliseconds = str(int(timeout * 1000))
     settings = {
         "application_name": "tokensvc",
@@ -181,7 +182,7 @@ def _engine(dsn: str, timeout: float, readers: int) -> AsyncEngine:
     return create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connect,
-        pool_size=readers + 2,
+        pool_size=_READERS + 2,
         max_overflow=0,
         pool_timeout=timeout,
         hide_parameters=True,  # an error that is logged must not show what was to be written

@@ -1,7 +1,7 @@
 """Owns the connection URIs of PostgreSQL in the forms in which people have them."""
 
 from typing import Final
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 _SCHEMES: Final = ("postgres", "postgresql")
 
@@ -28,10 +28,9 @@ _FOR_LIBPQ_ALONE: Final = frozenset(
 def data_source(url: str, *, writing: bool = True) -> str:
     """Answer what the driver takes for a URI like postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full.
 
-    SQLAlchemy's form with a driver in the scheme is taken too. Of several hosts the one that may be written to is
-    used,
-    unless `target_session_attrs` says otherwise or nothing is to be written. Fails with ValueError, whose message
-    does not show the URI, because there is a password in it.
+    SQLAlchemy's form with a driver in the scheme is taken too. Of several hosts the one that may be written to is used,
+    unless `target_session_attrs` says otherwise or nothing is to be written. Fails with ValueError, whose message does
+    not show the URI, because there is a password in it.
     """
     try:
         parts = urlsplit(url)
@@ -44,4 +43,4 @@ def data_source(url: str, *, writing: bool = True) -> str:
     if writing and "target_session_attrs" not in dict(options):
         options.append(("target_session_attrs", "read-write"))
     query = urlencode(options, quote_via=quote)
-    return urlunsplit(("postgresql", parts.netloc, parts.path, query, ""))
+    return f"postgresql://{parts.netloc}{parts.path}" + (f"?{query}" if query else "")
