@@ -104,7 +104,7 @@ async def running_service(
     port = server.listen("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        clients = clients_of(store, settings, clock)
+        clients = clients_of(store, clock)
         yield Service(store, keys, clients, clock, channel, port, server, settings)
     await server.stop(grace=5)
     await store.close()

@@ -57,12 +57,6 @@ def test_every_option_of_create_arrives(run: Run) -> None:
     }
 
 
-def test_the_issuer_is_the_audience_of_a_client_without_one(run: Run) -> None:
-    """Without --audience the tokens of the client are meant for the issuer that the settings name."""
-    created = json_of(run("client", "create", "bff", "--data-dir", "d", "--issuer", "https://issuer.test", "--json"))
-    assert created["token_policy"]["audiences"] == ["https://issuer.test"]
-
-
 def test_show_never_shows_the_secret_again(run: Run) -> None:
     """The secret stands in the answer of create and nowhere else."""
     secret = json_of(run("client", "create", "bff", "--data-dir", "d", "--json"))["client_secret"]

@@ -81,6 +81,15 @@ async def test_an_empty_wish_is_everything_that_the_policy_allows(service: Servi
     assert (seen.scopes, seen.audiences) == (["a", "b", "c"], ["one", "two"])
 
 
+async def test_tokens_are_for_the_issuer_where_the_policy_names_no_audience(service: Service, bff: Caller) -> None:
+    """A token has to be for somebody (RFC 9068, 3): by default for the service that issues it."""
+    await service.public_client("app", policy_of(audiences=()))
+    issued = await issue(bff, client_id="app")
+    assert (await introspect(bff, issued.access_token)).audiences == [ISSUER]
+    narrowed = await issue(bff, client_id="app", audiences=[ISSUER])
+    assert (await introspect(bff, narrowed.access_token)).audiences == [ISSUER]
+
+
 async def test_a_narrower_wish_is_granted_as_it_is(bff: Caller) -> None:
     """The token has the scopes and audiences asked for, each once and no other."""
     issued = await issue(bff, scopes=["write", "write"], audiences=["billing", "billing"])

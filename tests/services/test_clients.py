@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.fakes import FakeClock
-from tests.harness import ISSUER, policy_of
+from tests.harness import policy_of
 from tests.services.recording_store import RecordingStore
 from tests.services.use_cases import UseCases
 from tokensvc.domain.client import (
@@ -16,7 +16,6 @@ from tokensvc.domain.client import (
     SECOND,
     Client,
     Permission,
-    TokenPolicy,
 )
 from tokensvc.domain.effects import AuditEvent
 from tokensvc.domain.errors import Reason, RefusedError
@@ -66,12 +65,6 @@ async def test_a_client_is_kept_as_it_was_described(use_cases: UseCases, clock: 
     created, secret = await use_cases.clients.create(BFF, confidential=True)
     expected = replace(BFF, secret_hash=hash_secret(secret), created_at=clock(), updated_at=clock())
     assert created == await use_cases.clients.get("bff") == expected
-
-
-async def test_tokens_are_for_the_issuer_where_no_audience_is_named(use_cases: UseCases) -> None:
-    """A policy without audiences gets one, because a token has to be for somebody (RFC 9068, 3)."""
-    created, _ = await use_cases.clients.create(Client("phone", policy=TokenPolicy()), confidential=False)
-    assert created.policy.audiences == (ISSUER,)
 
 
 async def test_what_a_policy_names_twice_is_given_once(use_cases: UseCases) -> None:

@@ -44,8 +44,8 @@ class UseCases:
         randomness = FakeRandomness(seed)
         minter = AccessTokenMinter(keys.access_tokens, randomness, ISSUER)
         self.store = store
-        self.clients = Clients(store, clock, randomness, ISSUER)
-        self.issuing = IssueTokens(store, minter, keys.refresh_tokens, clock, randomness)
+        self.clients = Clients(store, clock, randomness)
+        self.issuing = IssueTokens(store, minter, keys.refresh_tokens, clock, randomness, ISSUER)
         self.refreshing = RefreshTokensOfSession(store, minter, keys.refresh_tokens, clock)
         self.revoking = RevokeTokens(store, keys.access_tokens, keys.refresh_tokens, clock)
         self.introspecting = IntrospectTokens(store, keys.access_tokens, keys.refresh_tokens, clock)

@@ -20,6 +20,8 @@ class FaultyEngine:
         self.seen: list[str] = []
         self.fails_at: int | None = None
         self.times = 1
+        self.has_cut = False
+        self._cut: tuple[int, Any] | None = None
         self.error: Exception = sqlite3.OperationalError("disk I/O error")
         self._commit = engine.dialect.do_commit
         event.listen(engine, "do_execute", self._before_statement)
@@ -28,6 +30,10 @@ class FaultyEngine:
     def restart(self, fails_at: int | None = None, times: int = 1) -> None:
         """Count from zero again, to fail at that statement, and at those that follow it as often as `times` says."""
         self.seen, self.fails_at, self.times = [], fails_at, times
+
+    def cut_at(self, statement: int, connection: Any) -> None:
+        """Break the kept `connection` of PostgreSQL before that statement."""
+        self._cut, self.has_cut = (statement, connection), False
 
     def _before_statement(self, _cursor: object, statement: str, _parameters: object, _context: object) -> None:
         self._next(statement)
@@ -38,6 +44,9 @@ class FaultyEngine:
 
     def _next(self, statement: str) -> None:
         self.seen.append(statement)
+        if self._cut is not None and len(self.seen) - 1 == self._cut[0]:
+            self._cut[1]._connection.sync_connection.connection.driver_connection.terminate()
+            self.has_cut, self._cut = True, None
         if self.fails_at is not None and 0 <= len(self.seen) - 1 - self.fails_at < self.times:
             raise self.error
 

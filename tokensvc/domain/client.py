@@ -31,7 +31,10 @@ class Permission(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TokenPolicy:
-    """How the tokens of a client live. Lifetimes are defaults and upper limits at once, in milliseconds."""
+    """How the tokens of a client live. Lifetimes are defaults and upper limits at once, in milliseconds.
+
+    Without `audiences` its tokens are for the issuer alone.
+    """
 
     access_ttl: int = 5 * MINUTE
     refresh_idle_ttl: int = 30 * DAY

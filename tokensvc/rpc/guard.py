@@ -93,7 +93,7 @@ class Guard:
             return answer
 
         async def serve_in_time(request: Any, context: Context) -> Message:
-            remaining = context.time_remaining()
+            remaining: float | None = context.time_remaining()
             if remaining is None:
                 return await serve(request, context)
             try:

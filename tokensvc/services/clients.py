@@ -51,11 +51,10 @@ def unauthenticated() -> RefusedError:
 class Clients:
     """The use cases of client administration. Whoever gets here is an operator."""
 
-    def __init__(self, store: Store, clock: Clock, randomness: Randomness, issuer: str) -> None:
+    def __init__(self, store: Store, clock: Clock, randomness: Randomness) -> None:
         self._store = store
         self._clock = clock
         self._randomness = randomness
-        self._issuer = issuer
 
     async def create(self, client: Client, *, confidential: bool) -> tuple[Client, str]:
         """Register `client`; answer it and its secret, which is empty for a public client and never shown again."""
@@ -65,7 +64,7 @@ class Clients:
         policy = replace(
             client.policy,
             scopes=bounds.scopes(client.policy.scopes),
-            audiences=bounds.audiences(client.policy.audiences) or (self._issuer,),
+            audiences=bounds.audiences(client.policy.audiences),
         )
         created = replace(
             client,

@@ -53,12 +53,14 @@ class IssueTokens:
         refresh_tokens: RefreshTokens,
         clock: Clock,
         randomness: Randomness,
+        issuer: str,
     ) -> None:
         self._store = store
         self._minter = minter
         self._refresh_tokens = refresh_tokens
         self._clock = clock
         self._randomness = randomness
+        self._issuer = issuer
 
     async def issue(self, call: Call, order: IssueOrder) -> TokenSet:
         """Issue tokens as `order` says; refuses with RefusedError."""
@@ -67,7 +69,7 @@ class IssueTokens:
         client = _client_of(call, order)
         now = self._clock()
         handle = self._handle(call, order)
-        grant = _grant(order, client, handle, now, call.revision)
+        grant = _grant(order, client, handle, now, call.revision, self._issuer)
         caller = call.caller
 
         def decide(rows: Rows) -> Effects[Issued | Refused]:
@@ -156,10 +158,10 @@ def _client_of(call: Call, order: IssueOrder) -> Client:
     return client
 
 
-def _grant(order: IssueOrder, client: Client, handle: bytes, now: int, revision: int) -> Grant:
+def _grant(order: IssueOrder, client: Client, handle: bytes, now: int, revision: int, issuer: str) -> Grant:
     policy = client.policy
     scopes = narrow_scopes(bounds.scopes(order.scopes), policy.scopes)
-    audiences = narrow_audiences(bounds.audiences(order.audiences), policy.audiences)
+    audiences = narrow_audiences(bounds.audiences(order.audiences), policy.audiences or (issuer,))
     if isinstance(scopes, Refused):
         raise scopes.error()
     if isinstance(audiences, Refused):
