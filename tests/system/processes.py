@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,25 +34,25 @@ class ServerProcess:
         return self.process.wait(20)
 
 
-def tokensvc(*arguments: str, data_dir: Path) -> str:
+def tokensvc(*arguments: str, data_dir: Path, **settings: str) -> str:
     """Run a command of an operator at the database; answer what it printed."""
     command = [sys.executable, "-m", "tokensvc", *arguments, "--data-dir", str(data_dir)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=_environment())
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=_environment(settings))
     return done.stdout
 
 
-def create_client(data_dir: Path, client_id: str, *flags: str) -> str:
+def create_client(data_dir: Path, client_id: str, *flags: str, **settings: str) -> str:
     """Register a client; answer its secret."""
-    printed = tokensvc("client", "create", client_id, "--json", *flags, data_dir=data_dir)
+    printed = tokensvc("client", "create", client_id, "--json", *flags, data_dir=data_dir, **settings)
     return str(json.loads(printed)["client_secret"])
 
 
 @contextmanager
-def serving(data_dir: Path, *flags: str) -> Iterator[ServerProcess]:
-    """Start a server on a free port; it does not outlive the block."""
+def serving(data_dir: Path, *flags: str, **settings: str) -> Iterator[ServerProcess]:
+    """Start a server on a free port, with `settings` in its environment; it does not outlive the block."""
     command = [sys.executable, "-m", "tokensvc", "serve", "--data-dir", str(data_dir), "--log-format", "json"]
     with subprocess.Popen(
-        [*command, "--listen", "127.0.0.1:0", *flags], stderr=subprocess.PIPE, text=True, env=_environment()
+        [*command, "--listen", "127.0.0.1:0", *flags], stderr=subprocess.PIPE, text=True, env=_environment(settings)
     ) as process:
         try:
             yield ServerProcess(data_dir, process, _address(process))
@@ -77,5 +77,6 @@ def _address(process: "subprocess.Popen[str]") -> str:
     raise AssertionError(f"the server did not start: {said}")
 
 
-def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("TOKENSVC_")}
+def _environment(settings: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TOKENSVC_")}
+    return kept | {f"TOKENSVC_{name.upper()}": value for name, value in settings.items()}
