@@ -29,9 +29,9 @@ def layer(inside: str = "", outside: str = "") -> Layer:
 LAYERS = {
     "domain": layer(),
     "ports": layer("domain"),
-    "services": layer("domain ports"),
+    "services": layer("domain ports", "structlog"),
     "gathering": layer(),
-    "store": layer("domain ports gathering", "sqlalchemy structlog alembic"),
+    "store": layer("domain ports gathering", "sqlalchemy structlog alembic asyncpg"),
     "crypto": layer("domain ports", "jwt cryptography"),
     "rpc": layer("domain ports services gathering", "grpc google grpc_health grpc_reflection tokensvc_pb structlog"),
     "config": layer("", "pydantic pydantic_settings"),

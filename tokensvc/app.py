@@ -1,10 +1,12 @@
 """The composition root: the only file that names every concrete class, and puts them together."""
 
 import os
+import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
@@ -15,6 +17,7 @@ from tokensvc.crypto.access_tokens import AccessTokenSigner
 from tokensvc.crypto.key_ring import RefreshTokenMac, first_keys, open_mac_keys, open_signing_keys
 from tokensvc.crypto.verified_cache import VerifiedCache
 from tokensvc.crypto.wrapping import Wrapper, create_root_key, load_root_key
+from tokensvc.domain.client import DAY
 from tokensvc.ports import AccessTokens, Clock, Randomness, RefreshTokens, Store
 from tokensvc.rpc import key_service, session_service, token_service
 from tokensvc.rpc.guard import Guard, Method, OpenMethod
@@ -26,14 +29,14 @@ from tokensvc.services.clients import Clients
 from tokensvc.services.introspect import IntrospectTokens
 from tokensvc.services.issue import IssueTokens
 from tokensvc.services.refresh import RefreshTokensOfSession
+from tokensvc.services.retention import Retention, beat
 from tokensvc.services.revoke import RevokeTokens
 from tokensvc.services.sessions import Sessions
 from tokensvc.services.token_set import AccessTokenMinter
 from tokensvc.store.database import Database
-from tokensvc.store.migrating import upgrade_database, upgrade_sqlite
+from tokensvc.store.migrating import check_schema, upgrade_database, upgrade_sqlite
 from tokensvc.store.sql_store import SqlStore
 from tokensvc.store.sqlite import SqliteDatabase
-
 
 _LONGEST_MIGRATION = 3600.0
 
@@ -53,15 +56,24 @@ class Keys:
 
 def open_database(settings: Settings) -> Database:
     """Open the database that is configured: PostgreSQL, or the embedded one, made or upgraded where needed."""
-    if settings.database_url.get_secret_value():
-        return _postgres(settings, settings.database_timeout)
+    if url := settings.database_url.get_secret_value():
+        return _postgres(settings, url)
     upgrade_sqlite(settings.database_path)
     return SqliteDatabase(settings.database_path)
 
 
+async def checked(database: Database) -> dict[str, str]:
+    """Answer what the database says of itself and its durability; refuses one whose tables are too old."""
+    await check_schema(database)
+    return await database.settings()
+
+
 def store_in(database: Database, settings: Settings, clock: Clock = system_clock) -> SqlStore:
-    """The store in an open database; closing the store closes the database."""
-    return SqlStore(database, clock, linger=settings.linger_ms / 1000)
+    """The store in an open database, and in its replica where there is one; closing the store closes them."""
+    replica = None
+    if url := settings.replica_url.get_secret_value():
+        replica = _postgres(settings, url, read_only=True)
+    return SqlStore(database, clock, linger=settings.linger_ms / 1000, replica=replica)
 
 
 def open_store(settings: Settings, clock: Clock = system_clock) -> SqlStore:
@@ -69,22 +81,22 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> SqlStore:
     return store_in(open_database(settings), settings, clock)
 
 
-def _postgres(settings: Settings, timeout: float) -> Database:
+def _postgres(settings: Settings, url: str, *, timeout: float | None = None, read_only: bool = False) -> Database:
     try:
         from tokensvc.store.postgres import PostgresDatabase  # noqa: PLC0415 - its driver is an extra
     except ModuleNotFoundError as error:
         raise SettingsError(f"PostgreSQL needs the package {error.name}: pip install 'tokensvc[postgres]'") from error
     try:
-        return PostgresDatabase(settings.database_url.get_secret_value(), timeout=timeout)
+        return PostgresDatabase(url, timeout=timeout or settings.database_timeout, read_only=read_only)
     except ValueError as error:
-        raise SettingsError(f"database_url: {error}") from None
+        raise SettingsError(f"{'replica_url' if read_only else 'database_url'}: {error}") from None
 
 
 async def upgrade_schema(settings: Settings) -> tuple[str | None, str | None]:
     """Bring the database to this version's schema; answer its revision before and after."""
-    if not settings.database_url.get_secret_value():
+    if not (url := settings.database_url.get_secret_value()):
         return upgrade_sqlite(settings.database_path)
-    database = _postgres(settings, _LONGEST_MIGRATION)
+    database = _postgres(settings, url, timeout=_LONGEST_MIGRATION)
     try:
         return await upgrade_database(database)
     finally:
@@ -108,9 +120,17 @@ def _root_key(path: Path, *, may_create: bool) -> bytes:
     return load_root_key(path)
 
 
-def clients_of(store: Store, settings: Settings, clock: Clock = system_clock) -> Clients:
+def duties(store: Store, settings: Settings, clock: Clock = system_clock) -> list[Coroutine[Any, Any, None]]:
+    """What a node does beside serving, each until it is cancelled."""
+    holder = secrets.token_hex(8)
+    retention = Retention(store, clock, audit_retention=settings.audit_retention * DAY)
+    pruning = retention.run(holder, settings.prune_interval)
+    return [pruning, beat(store, clock, holder)] if settings.replica_url.get_secret_value() else [pruning]
+
+
+def clients_of(store: Store, clock: Clock = system_clock) -> Clients:
     """The administration of clients."""
-    return Clients(store, clock, os.urandom, settings.issuer)
+    return Clients(store, clock, os.urandom)
 
 
 def build_server(
@@ -124,8 +144,8 @@ def build_server(
     """Put the service together; it does not listen yet."""
     minter = AccessTokenMinter(keys.access_tokens, randomness, settings.issuer)
     tokens = TokenService(
-        IssueTokens(store, minter, keys.refresh_tokens, clock, randomness),
-        RefreshTokensOfSession(store, minter, keys.refresh_tokens, clock),
+        IssueTokens(store, minter, keys.refresh_tokens, clock, randomness, settings.issuer),
+        RefreshTokensOfSession(store, minter, keys.refresh_tokens, clock, settings.issuer),
         RevokeTokens(store, keys.access_tokens, keys.refresh_tokens, clock),
         IntrospectTokens(store, keys.access_tokens, keys.refresh_tokens, clock),
     )
@@ -136,4 +156,11 @@ def build_server(
         client_service_pb2.DESCRIPTOR.services_by_name["ClientService"]: {},
         audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"]: {},
     }
-    return RpcServer(Guard(store, pace=settings.pace_ms / 1000), services, extra_handlers)
+    return RpcServer(
+        Guard(store, pace=settings.pace_ms / 1000),
+        services,
+        extra_handlers,
+        store=store,
+        shares_port=settings.workers > 1,
+        max_connection_age=settings.max_connection_age,
+    )

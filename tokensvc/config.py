@@ -52,6 +52,8 @@ class Settings(BaseSettings):
         300, ge=1, le=86_400, description="Seconds after which a connection is asked to reconnect, as balancing needs."
     )
     shutdown_grace: float = Field(10, ge=0, le=600, description="Seconds that RPCs under way may take at shutdown.")
+    prune_interval: float = Field(60, ge=1, le=86_400, description="Seconds between two prunings of expired rows.")
+    audit_retention: int = Field(90, ge=0, le=36_500, description="Days for which audit events are kept; 0: for ever.")
     verified_tokens: int = Field(32_768, ge=1, description="Verified access tokens that are remembered.")
     log_format: str = Field("console", pattern="^(console|json)$", description="console or json.")
     address: str = Field("127.0.0.1:50051", description="Server that the commands call.")

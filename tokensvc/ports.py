@@ -1,8 +1,9 @@
 """Owns the interfaces between the services and what lies outside: the store, the keys, time and chance."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from tokensvc.domain.access_token import AccessToken
 from tokensvc.domain.client import Client
@@ -16,6 +17,9 @@ T = TypeVar("T")
 
 Clock = Callable[[], int]
 """Answers the present moment in milliseconds since the Unix epoch."""
+
+BEAT: Final = "beat"
+"""The lease whose renewals tell how old a copy of the database is."""
 
 Randomness = Callable[[int], bytes]
 """Answers that many unpredictable bytes."""
@@ -101,8 +105,23 @@ class Store(Protocol):
     async def add_first_keys(self, keys: Sequence[StoredKey]) -> None:
         """Add `keys` if there are none yet; of several nodes that start together one wins."""
 
-    async def prune(self, now: int, limit: int) -> int:
-        """Delete up to `limit` rows of each table that nothing needs any more; answer how many."""
+    async def prune(self, now: int, limit: int, audit_before: int = 0) -> Counter[str]:
+        """Delete up to `limit` rows of each table that nothing needs any more; answer how many, by table.
+
+        Of the audit events these are the ones from before the moment `audit_before`.
+        """
+
+    async def hold_lease(self, name: str, holder: str, now: int, span: int) -> bool:
+        """Take or renew the lease `name` for `span` milliseconds; answer False while it is another holder's.
+
+        A holder whose clock is ahead may take it too early: what it stands for must bear being done by two.
+        """
+
+    async def release_lease(self, name: str, holder: str) -> None:
+        """Let others take the lease at once; nothing happens if it is not the holder's."""
+
+    async def check(self) -> None:
+        """Refuse with STORE_UNAVAILABLE unless the database can be read and, after a write has failed, be written."""
 
     async def close(self) -> None:
         """Finish what was begun and let go of the database."""

@@ -79,3 +79,30 @@ def test_libraries_log_in_the_same_form(log_format: str) -> None:
     assert len(written.splitlines()) == 1
     assert "it said x" in written
     assert written.startswith("{") == (log_format == "json")
+
+
+class Writes(io.StringIO):
+    """A stream that keeps what it is given, write by write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+
+    def write(self, text: str) -> int:
+        """Keep it."""
+        self.parts.append(text)
+        return len(text)
+
+
+@pytest.mark.usefixtures("logging_as_before")
+def test_the_lines_of_a_worker_name_it_and_are_written_whole() -> None:
+    """Of processes that share a stream it is known who has said what, and no line gets into another."""
+    stream = Writes()
+    configure_logs("json", stream, worker=4711)
+    structlog.get_logger().info("ours")
+    logging.getLogger("a.library").warning("theirs")
+    assert [part[-1] for part in stream.parts] == ["\n", "\n"]
+    assert [(said["event"], said["worker"]) for said in map(json.loads, stream.parts)] == [
+        ("ours", 4711),
+        ("theirs", 4711),
+    ]

@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -31,10 +32,14 @@ def test_the_start_says_where_and_how_safely(server: LiveServer) -> None:
     assert (said["journal_mode"], said["synchronous"]) == ("wal", "full")
 
 
+WORKERS = pytest.mark.parametrize("workers", ["1", "2"])
+
+
+@WORKERS
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_server_with_exit_code_0(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_ends_the_server_with_exit_code_0(tmp_path: Path, number: signal.Signals, workers: str) -> None:
     """The server ends by itself, and says so when everything is closed."""
-    with serving(tmp_path / "d") as (process, _):
+    with serving(tmp_path / "d", workers=workers) as (process, _):
         assert process.end(number) == 0
     assert any('"stopped"' in line for line in process.lines)
 
@@ -48,10 +53,11 @@ def write_lock(database: Path) -> Iterator[None]:
         connection.execute("ROLLBACK")
 
 
-def test_sigterm_lets_rpcs_under_way_finish(tmp_path: Path, run: Run) -> None:
+@WORKERS
+def test_sigterm_lets_rpcs_under_way_finish(tmp_path: Path, run: Run, workers: str) -> None:
     """An Issue that waits for the database when SIGTERM arrives is answered; health says NOT_SERVING meanwhile."""
     data_dir = tmp_path / "d"
-    with serving(data_dir) as (process, said):
+    with serving(data_dir, workers=workers) as (process, said):
         created = json_of(run("client", "create", "bff", "--permission", "issue", "--data-dir", data_dir, "--json"))
         metadata = basic("bff", created["client_secret"])
         with grpc.insecure_channel(said["address"]) as channel:
@@ -84,23 +90,36 @@ def test_plaintext_beyond_loopback_is_refused(run: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "d").exists()
 
 
-def test_a_taken_port_is_said_clearly(tmp_path: Path) -> None:
+@WORKERS
+def test_a_taken_port_is_said_clearly(tmp_path: Path, workers: str) -> None:
     """A port that another process listens on is one line on standard error, and exit code 1."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        ended = run_to_end(*TOKENSVC, "serve", "--data-dir", tmp_path / "d", "--listen", address)
+        ended = run_to_end(*TOKENSVC, "serve", "--data-dir", tmp_path / "d", "--listen", address, workers=workers)
     assert ended.returncode == 1
     assert ended.stderr == f"error: cannot listen on {address}: Address already in use\n"
 
 
-def test_a_root_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
+@WORKERS
+def test_a_root_key_that_others_can_read_is_refused(tmp_path: Path, workers: str) -> None:
     """The message says what to do, and shows nothing of the key."""
     key = tmp_path / "root.key"
     key.write_text("c2VjcmV0LWNhbmFyeQ==")
     key.chmod(0o644)
-    ended = run_to_end(*TOKENSVC, "serve", "--data-dir", tmp_path / "d", "--root-key-file", key)
+    command = (*TOKENSVC, "serve", "--data-dir", tmp_path / "d", "--listen", "127.0.0.1:0", "--root-key-file", key)
+    ended = run_to_end(*command, workers=workers)
     assert ended.returncode == 1
     assert ended.stderr == f"error: others can read the root key; run: chmod 600 {key}\n"
+
+
+def test_workers_do_not_import_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies where the server is started does not become a part of it."""
+    (tmp_path / "pickle.py").write_text("raise SystemExit('not from here')")
+    monkeypatch.chdir(tmp_path)
+    fixed = ("--data-dir", tmp_path / "d", "--listen", "127.0.0.1:0", "--log-format", "json")
+    with started(Path(sys.executable).parent / "tokensvc", "serve", *fixed, workers="2") as process:
+        assert process.wait_for("serving")["workers"] == 2
+        assert process.end() == 0
 
 
 def test_a_value_cannot_forge_a_log_line(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from tests.fakes import FakeRandomness
 from tests.harness import Caller, Service, failure
 from tests.rpc.steps import introspect, is_active, issue, refresh
-from tests.rpc.tables import tables_of
+from tests.rpc.tables import rows_of, tables_of
 from tokensvc.app import open_keys, open_store
 from tokensvc.config import Settings, load_settings
 from tokensvc.crypto.wrapping import RootKeyError, create_root_key
@@ -105,7 +105,7 @@ async def test_the_mac_key_and_the_dump_together_make_no_refresh_token(
 ) -> None:
     """Who can compute tags and knows every row still lacks the handles: what the rows hold in their place is no use."""
     mint = service.keys.refresh_tokens.mint
-    session_ids = [row[0] for row in tables_of(service)["sessions"]]
+    session_ids = [row["session_id"] for row in rows_of(service, "sessions")]
     assert len(session_ids) == 2
     for session_id in session_ids:
         handle = base64.urlsafe_b64decode(session_id + "==")

@@ -46,7 +46,7 @@ class UseCases:
         self.store = store
         self.clients = Clients(store, clock, randomness)
         self.issuing = IssueTokens(store, minter, keys.refresh_tokens, clock, randomness, ISSUER)
-        self.refreshing = RefreshTokensOfSession(store, minter, keys.refresh_tokens, clock)
+        self.refreshing = RefreshTokensOfSession(store, minter, keys.refresh_tokens, clock, ISSUER)
         self.revoking = RevokeTokens(store, keys.access_tokens, keys.refresh_tokens, clock)
         self.introspecting = IntrospectTokens(store, keys.access_tokens, keys.refresh_tokens, clock)
 

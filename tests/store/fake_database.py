@@ -10,6 +10,7 @@ from sqlalchemy.pool import StaticPool
 from tests.store.samples import an_entry, sid
 from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.revocation import EntryKind
+from tokensvc.ports import BEAT
 from tokensvc.store import schema
 from tokensvc.store.dialects import SqliteDialect
 from tokensvc.store.rows import log_row
@@ -32,6 +33,7 @@ class FakeDatabase:
         self.reads = 0
         self.comparisons = 0
         self.fails = 0  # how many reads are yet to fail
+        self.error: Exception = RefusedError(Reason.STORE_UNAVAILABLE, "the database is not available")
         self.may_answer = asyncio.Event()
         self.may_answer.set()
 
@@ -43,6 +45,12 @@ class FakeDatabase:
         with self._engine.begin() as connection:
             connection.execute(insert(schema.revocation_log).values(log_row(entry)))
             connection.execute(update(schema.log_head).values(revision=self.head))
+
+    def beat(self, at: int) -> None:
+        """Commit a renewal of the beat at the moment `at`."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(schema.leases))
+            connection.execute(insert(schema.leases).values(name=BEAT, holder="", expires_at=at, renewed_at=at))
 
     def prune(self) -> None:
         """Delete the first entry of the log."""
@@ -69,7 +77,7 @@ class FakeDatabase:
             answer = work(connection)
         await self.may_answer.wait()
         if failing:
-            raise RefusedError(Reason.STORE_UNAVAILABLE, "the database is not available")
+            raise self.error
         return answer
 
     async def write(self, work: Callable[[Connection], T]) -> T:

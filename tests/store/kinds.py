@@ -129,3 +129,6 @@ def only(flag: str) -> pytest.MarkDecorator:
     """Runs a test over the kinds that have `flag`."""
     able = [kind for kind in KINDS if getattr(kind, flag)]
     return pytest.mark.parametrize("kind", able, ids=[kind.name for kind in able], indirect=True)
+
+
+ON_POSTGRES = pytest.mark.parametrize("kind", [POSTGRES], ids=[POSTGRES.name], indirect=True)

@@ -120,10 +120,11 @@ async def test_a_decision_that_raises_fails_alone(store: Store, error: Exception
 
 
 async def test_a_caller_that_goes_away_leaves_its_write(store: Store) -> None:
-    """A cancelled commit answers nobody, but it happens, and so does its neighbour's."""
+    """A commit that is cancelled while it is under way answers nobody, but it happens, and so does its neighbour's."""
     leaving = asyncio.create_task(store.commit(writing(session=a_session("one"))))
     staying = asyncio.create_task(store.commit(writing(session=a_session("two"))))
     await asyncio.sleep(0)  # both are queued now
+    await asyncio.sleep(0)  # and now they are a batch
     leaving.cancel()
     async with asyncio.timeout(30):
         await staying

@@ -1,6 +1,7 @@
 """What PostgreSQL alone does: several nodes at the same rows, connections that break, a server that is silent."""
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,12 +34,13 @@ async def nodes(path: Path, clock: FakeClock) -> AsyncIterator[list[Store]]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """A server of its own, to be ended at will."""
-    server = Postgres.create(tmp_path_factory.mktemp("postgres") / "data").start()
-    server.create_database()
-    yield server
-    server.stop()
+def server() -> Iterator[Postgres]:
+    """A server of its own, to be ended at will, where its user may go: pytest's directories are closed to others."""
+    with tempfile.TemporaryDirectory(prefix="tokensvc-", ignore_cleanup_errors=True) as directory:
+        server = Postgres.create(Path(directory) / "data").start()
+        server.create_database()
+        yield server
+        server.stop()
 
 
 @pytest.fixture

@@ -23,9 +23,11 @@ def upgrade(output: Output, settings: Settings) -> None:
 
 
 @db.command(epilog=examples("tokensvc db prune", "tokensvc db prune --limit 100"))
-@click.option("--limit", type=click.IntRange(1), default=1000, show_default=True, help="Rows of a table at once.")
+@click.option(
+    "--limit", type=click.IntRange(1, 100_000), default=1000, show_default=True, help="Rows of a table at once."
+)
 @reported
-@configured("data_dir")
+@configured("data_dir", "audit_retention")
 def prune(output: Output, settings: Settings, *, limit: int) -> None:
-    """Delete expired rows in small batches, so that a server that runs is not held up."""
+    """Delete expired rows in small batches, so that a server that runs is not held up. Servers do it by themselves."""
     output.show({"pruned": local.prune(settings, limit)})

@@ -7,10 +7,12 @@ from typing import TypeVar
 
 from tokensvc.cli.failures import FAILED, CommandError, exit_code_of
 from tokensvc.config import Settings
+from tokensvc.domain.client import DAY
 from tokensvc.domain.errors import RefusedError
 from tokensvc.ports import Store
 from tokensvc.rpc.errors import CODES
 from tokensvc.services.clients import Clients
+from tokensvc.services.retention import Retention
 
 T = TypeVar("T")
 
@@ -20,7 +22,7 @@ def with_clients(settings: Settings, work: Callable[[Clients], Awaitable[T]]) ->
     from tokensvc import app  # noqa: PLC0415 - imports the database's libraries, for which --help must not wait
 
     with failing_clearly(by_reason=True):
-        return asyncio.run(_with_store(settings, lambda store: work(app.clients_of(store, settings))))
+        return asyncio.run(_with_store(settings, lambda store: work(app.clients_of(store))))
 
 
 def upgrade(settings: Settings) -> tuple[str | None, str | None]:
@@ -36,10 +38,9 @@ def prune(settings: Settings, limit: int) -> int:
     from tokensvc import app  # noqa: PLC0415 - see above
 
     async def work(store: Store) -> int:
-        now, total = app.system_clock(), 0
-        while pruned := await store.prune(now, limit):
-            total += pruned
-        return total
+        retention = Retention(store, app.system_clock, audit_retention=settings.audit_retention * DAY, batch=limit)
+        await retention.prune()
+        return retention.pruned.total()
 
     with failing_clearly():
         return asyncio.run(_with_store(settings, work))

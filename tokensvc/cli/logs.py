@@ -11,13 +11,18 @@ from tokensvc.cli.printable import printable
 _MARGIN = "    | "
 
 
-def configure_logs(log_format: str, stream: TextIO) -> None:
-    """Send all log lines to `stream`, those of libraries too, as "json" or for the "console"."""
+def configure_logs(log_format: str, stream: TextIO, worker: int | None = None) -> None:
+    """Send all log lines to `stream`, those of libraries too, as "json" or for the "console".
+
+    They name the process `worker`, where it is one of several.
+    """
     first, last = processors(log_format, colors=stream.isatty())
+    if worker is not None:
+        first = [_named(worker), *first]
     structlog.configure(
         processors=[*first, *last],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(stream),  # a line in one write: workers share the stream
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(stream)
@@ -39,6 +44,13 @@ def processors(log_format: str, *, colors: bool = False) -> tuple[list[Processor
     if log_format == "json":
         return first, [structlog.processors.JSONRenderer()]  # JSON escapes what could forge a line
     return first, [one_line, structlog.dev.ConsoleRenderer(colors=colors)]
+
+
+def _named(worker: int) -> Processor:
+    def add(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        return {"worker": worker, **event}
+
+    return add
 
 
 def one_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -1,8 +1,11 @@
-"""Owns `tokensvc serve`: checks where it may listen, and starts the server."""
+"""Owns `tokensvc serve`: checks where it may listen, and starts the server, alone or as several workers."""
+
+import sys
 
 import click
 
 from tokensvc.cli.addresses import plaintext_address
+from tokensvc.cli.failures import USAGE, CommandError
 from tokensvc.cli.options import SERVING, Command, configured, examples, reported_plainly
 from tokensvc.config import Settings
 
@@ -12,6 +15,7 @@ from tokensvc.config import Settings
     epilog=examples(
         "tokensvc serve",
         "tokensvc serve --data-dir ./tokens --issuer https://tokens.example.com --log-format json",
+        "tokensvc serve --workers 2",
     ),
 )
 @reported_plainly
@@ -19,9 +23,28 @@ from tokensvc.config import Settings
 def serve(settings: Settings) -> None:
     """Run the server until SIGTERM or SIGINT. It makes its database and its keys at the first start.
 
-    When it can be called it logs the event "serving" with the address.
+    When it can be called it logs the event "serving" with the address. At SIGTERM and SIGINT it lets the RPCs under way
+    finish. With several workers, each a process, SIGHUP replaces them one after the other without an interruption.
     """
     address = plaintext_address(settings.listen, "listen", insecure=settings.insecure)
-    from tokensvc.cli.serving import run  # noqa: PLC0415 - imports the whole server, for which --help must not wait
+    if settings.workers > 1 and sys.platform != "linux":
+        raise CommandError("workers: more than one needs Linux", exit_code=USAGE)
 
-    run(settings, address)
+    # Imported only here, because this is what --help need not wait for.
+    import structlog  # noqa: PLC0415
+
+    from tokensvc.cli.logs import configure_logs  # noqa: PLC0415
+
+    configure_logs(settings.log_format, sys.stderr)
+    if not address.is_loopback:
+        structlog.get_logger().warning(
+            "plaintext", address=str(address), note="secrets and tokens can be read on the way"
+        )
+    if settings.workers > 1:
+        from tokensvc.cli.supervisor import supervise  # noqa: PLC0415
+
+        supervise(settings, address)
+    else:
+        from tokensvc.cli.serving import run  # noqa: PLC0415
+
+        run(settings, address)

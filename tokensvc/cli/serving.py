@@ -1,20 +1,21 @@
-"""Owns the life of the server process: opening, listening, the signals that end it, closing."""
+"""Owns the life of a process that serves: opening, listening, handing over or stopping, closing."""
 
 import asyncio
 import gc
 import os
 import signal
-import socket
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
 
 import structlog
 
-from tokensvc.app import build_server, open_database, open_keys, store_in, system_clock
+from tokensvc.app import build_server, checked, duties, open_database, open_keys, store_in, system_clock
+from tokensvc.cli import sockets
 from tokensvc.cli.addresses import Address
 from tokensvc.cli.failures import CommandError
 from tokensvc.cli.local import failing_clearly
-from tokensvc.cli.logs import configure_logs
+from tokensvc.cli.orders import Orders
 from tokensvc.config import Settings
 from tokensvc.crypto.wrapping import RootKeyError
 
@@ -25,45 +26,97 @@ except ImportError:  # not made for every platform
 else:
     new_event_loop = uvloop.new_event_loop
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+Facts = dict[str, Any]
+"""What a process that serves says of itself: values of JSON."""
+
+_NOTICE_SECONDS = 0.25
+_LOOK_SECONDS = 0.5
+_AGE_JITTER = 1.1  # gRPC ends connections up to a tenth before or after their age
 
 
 def run(settings: Settings, address: Address) -> None:
     """Serve at `address` until a signal; fails with CommandError if that cannot be begun."""
-    configure_logs(settings.log_format, sys.stderr)
+    sockets.probe(address)
+
+    def report(facts: Facts) -> None:
+        structlog.get_logger().info("serving", **facts)
+
+    async def alone() -> None:
+        await serve(settings, address, Orders(signal.SIGTERM, signal.SIGINT), report)
+
+    run_loop(alone())
+
+
+def run_loop(serving: Coroutine[Any, Any, None]) -> None:
+    """Run `serve` in an event loop; what keeps a server from its work fails with CommandError."""
     with failing_clearly(), asyncio.Runner(loop_factory=new_event_loop) as runner:
         try:
-            runner.run(_serve(settings, address))
+            runner.run(serving)
         except RootKeyError as error:
             raise CommandError(str(error)) from error
 
 
-async def _serve(settings: Settings, address: Address) -> None:
-    stopping = _stop_on_signals()
+async def serve(settings: Settings, address: Address, orders: Orders, report: Callable[[Facts], None]) -> None:
+    """Serve at `address` until there are orders; `report` what can be said of the server when it can be called."""
+    log = structlog.get_logger()
     database = open_database(settings)
     store = store_in(database, settings)
+    beside: list[asyncio.Task[None]] = []
     try:
-        durability = await database.settings()
+        durability = await checked(database)
         keys = await open_keys(store, settings, system_clock, os.urandom)
         server = build_server(store, keys, settings)
         bound = _listen(server.listen, address)
         settle_collector()
         await server.start()
-        log = structlog.get_logger()
-        if not bound.is_loopback:
-            log.warning("plaintext", address=str(bound), note="secrets and tokens can be read on the way")
-        log.info(
-            "serving",
-            address=str(bound),
-            issuer=settings.issuer,
-            database=str(settings.database_path.absolute()),
-            **durability,
-        )
-        log.info("stopping", signal=await stopping, grace=settings.shutdown_grace)
+        beside += map(asyncio.create_task, duties(store, settings))
+        report({"address": str(bound), **_facts(settings), **durability})
+        await orders.first()
+        if not orders.stopping.done():
+            await _hand_over(bound.port, settings, orders)
+        if orders.stopping.done():
+            log.info("stopping", reason=orders.stopping.result(), grace=settings.shutdown_grace)
+            await server.say_not_serving()
+            sockets.leave(bound.port)
+            await asyncio.sleep(_NOTICE_SECONDS)  # clients that watch the health go before RPCs are refused
         await server.stop(settings.shutdown_grace)
     finally:
+        for duty in beside:
+            duty.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         await store.close()
     log.info("stopped")
+
+
+async def _hand_over(port: int, settings: Settings, orders: Orders) -> None:
+    """Serve until the last connection has left because of its age, without taking new ones; or until told to stop.
+
+    The health service stays at SERVING: it speaks for the address, where successors listen, and a client that was told
+    NOT_SERVING would stop to use the connection that it has before it had another.
+    """
+    structlog.get_logger().info("handing over", max_connection_age=settings.max_connection_age)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(settings.max_connection_age * _AGE_JITTER + settings.shutdown_grace):
+            await sockets.hand_over(port, settings.workers)
+            while sockets.connections(port) and not orders.stopping.done():
+                await asyncio.wait([orders.stopping], timeout=_LOOK_SECONDS)
+
+
+def _facts(settings: Settings) -> Facts:
+    uses_postgres = bool(settings.database_url.get_secret_value())
+    return {
+        "issuer": settings.issuer,
+        "workers": settings.workers,
+        "database": "PostgreSQL" if uses_postgres else str(settings.database_path.absolute()),
+    }
+
+
+def _listen(listen: Callable[[str], int], address: Address) -> Address:
+    """Bind `address` through `listen`; answer it with the port that it has got."""
+    try:
+        return Address(address.host, listen(str(address)))
+    except RuntimeError as error:
+        raise CommandError(f"cannot listen on {address}") from error
 
 
 def settle_collector() -> None:
@@ -71,36 +124,3 @@ def settle_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 100)
-
-
-def _stop_on_signals() -> "asyncio.Future[str]":
-    """A future that has the name of the first signal."""
-    loop = asyncio.get_running_loop()
-    stopping: asyncio.Future[str] = loop.create_future()
-
-    def stop(name: str) -> None:
-        if not stopping.done():
-            stopping.set_result(name)
-
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, stop, number.name)
-    return stopping
-
-
-def _listen(listen: Callable[[str], int], address: Address) -> Address:
-    """Bind `address` through `listen`; answer it with the port that it has got."""
-    try:
-        _probe(address)
-        return Address(address.host, listen(str(address)))
-    except OSError as error:
-        raise CommandError(f"cannot listen on {address}: {error.strerror}") from error
-    except RuntimeError as error:
-        raise CommandError(f"cannot listen on {address}") from error
-
-
-def _probe(address: Address) -> None:
-    """Bind and let go again, because gRPC does not tell why it cannot."""
-    family, kind, protocol, _, place = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family, kind, protocol) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(place)

@@ -20,7 +20,10 @@ REUSED = Refused(Reason.REFRESH_TOKEN_REUSED, "a consumed refresh token was pres
 
 @dataclass(frozen=True, slots=True)
 class RefreshAttempt:
-    """A Refresh whose token is genuine: what was presented, by whom, and when. Empty values were not given."""
+    """A Refresh whose token is genuine: what was presented, by whom, and when. Empty values were not given.
+
+    `issuer` is the audience of clients whose policy names none.
+    """
 
     token: RefreshToken
     caller: Client
@@ -31,6 +34,7 @@ class RefreshAttempt:
     device_id: str = ""
     credential_version: str = field(default="", repr=False)
     context: ClientContext = ClientContext()
+    issuer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +67,8 @@ def decide_refresh(
         return Effects(refusal)
     # What the client's policy no longer allows is not handed out again, though the grant has it.
     scopes = narrow_scopes(attempt.scopes, [s for s in session.grant.scopes if s in client.policy.scopes])
-    audiences = narrow_audiences(
-        attempt.audiences, [a for a in session.grant.audiences if a in client.policy.audiences]
-    )
+    allowed = client.policy.audiences or (attempt.issuer,)
+    audiences = narrow_audiences(attempt.audiences, [a for a in session.grant.audiences if a in allowed])
     if isinstance(scopes, Refused):
         return Effects(scopes)
     if isinstance(audiences, Refused):

@@ -51,6 +51,7 @@ class Guard:
         self._store = store
         self._arrivals = Pacer(pace)
         self._answers = Pacer(pace)
+        self.under_way = 0  # RPCs whose answer is not ready
 
     def service(
         self, descriptor: ServiceDescriptor, methods: Mapping[str, Method | OpenMethod]
@@ -73,12 +74,15 @@ class Guard:
         serve = method.serve if isinstance(method, OpenMethod) else self._authenticated(method)
 
         async def handle(request: Message | None, context: Context) -> Message:
+            self.under_way += 1
             try:
                 return await serve(request, context) if request is not None else _refuse_bytes()
             except RefusedError as error:
                 refusal = error
             except Exception as error:  # noqa: BLE001 - the one place where a defect is kept from the wire
                 refusal = _defect(error)
+            finally:
+                self.under_way -= 1
             await abort(context, refusal)
 
         return handle

@@ -8,12 +8,14 @@ from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
+from tokensvc.ports import Store
+from tokensvc.rpc.availability import Availability
 from tokensvc.rpc.guard import Guard, Method, OpenMethod
 from tokensvc.rpc.health import Health
 
 _REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
+_LAST_WORDS = 0.2
 _OPTIONS = (
-    ("grpc.so_reuseport", 0),  # a second server on the same port must fail, not share it silently
     ("grpc.max_receive_message_length", 8 * 1024 * 1024),  # BatchIntrospect of 1,000 tokens with all claims allowed
     ("grpc.max_metadata_size", 16 * 1024),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
@@ -28,9 +30,23 @@ class RpcServer:
         guard: Guard,
         services: Mapping[ServiceDescriptor, Mapping[str, Method | OpenMethod]],
         extra_handlers: Sequence[grpc.GenericRpcHandler] = (),
+        *,
+        store: Store,
+        shares_port: bool = False,
+        max_connection_age: float | None = None,
     ) -> None:
-        self._server = grpc.aio.server(options=_OPTIONS)
+        """The health follows `store`.
+
+        `shares_port` lets several servers listen on one port; `max_connection_age` is in seconds.
+        """
+        options: list[tuple[str, int]] = [*_OPTIONS, ("grpc.so_reuseport", shares_port)]
+        if max_connection_age is not None:
+            options.append(("grpc.max_connection_age_ms", round(max_connection_age * 1000)))
+        self._server = grpc.aio.server(options=options)
+        self._guard = guard
         self._health = Health()
+        self._availability = Availability(store, self._announce)
+        self._following: asyncio.Task[None] | None = None
         self._names = [descriptor.full_name for descriptor in services]
         handlers = [guard.service(descriptor, methods) for descriptor, methods in services.items()]
         self._server.add_generic_rpc_handlers((*handlers, *extra_handlers))
@@ -44,15 +60,37 @@ class RpcServer:
     async def start(self) -> None:
         """Begin to serve, and say so in the health service."""
         await self._server.start()
-        for name in ("", *self._names):
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        await self._announce(available=True)
+        self._following = asyncio.create_task(self._availability.follow())
+
+    async def say_not_serving(self) -> None:
+        """Say so in the health service from now on, but go on to serve."""
+        await self._health.enter_graceful_shutdown()
 
     async def stop(self, grace: float) -> None:
         """Say NOT_SERVING, let the RPCs under way finish for up to `grace` seconds, then end them."""
-        await self._health.enter_graceful_shutdown()
+        if self._following:
+            self._following.cancel()
+        await self.say_not_serving()
         stopping = asyncio.create_task(self._server.stop(grace))
         self._health.end_watches()
-        await stopping
+        await self._until_idle(stopping)
+        await asyncio.gather(stopping, self._server.stop(None))
+
+    async def _until_idle(self, stopping: asyncio.Task[None]) -> None:
+        """Return when gRPC has stopped, or when no RPC of ours is under way and it waits for open connections alone."""
+        was_idle = False
+        while not stopping.done():
+            is_idle = not self._guard.under_way
+            if is_idle and was_idle:  # also some time ago: so the last answer has been sent
+                return
+            was_idle = is_idle
+            await asyncio.wait([stopping], timeout=_LAST_WORDS)
+
+    async def _announce(self, *, available: bool) -> None:
+        states = health_pb2.HealthCheckResponse
+        for name in ("", *self._names):
+            await self._health.set(name, states.SERVING if available else states.NOT_SERVING)
 
     def _add_reflection(self) -> None:
         """Reflection under its old name, which is all that grpcio knows, and under its new one, which is the same."""

@@ -30,11 +30,14 @@ class RefreshOrder:
 class RefreshTokensOfSession:
     """The use case Refresh."""
 
-    def __init__(self, store: Store, minter: AccessTokenMinter, refresh_tokens: RefreshTokens, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, minter: AccessTokenMinter, refresh_tokens: RefreshTokens, clock: Clock, issuer: str
+    ) -> None:
         self._store = store
         self._minter = minter
         self._refresh_tokens = refresh_tokens
         self._clock = clock
+        self._issuer = issuer
 
     async def refresh(self, call: Call, order: RefreshOrder) -> TokenSet:
         """Answer the next tokens; refuses with RefusedError. A forged token costs no look at the database."""
@@ -73,6 +76,7 @@ class RefreshTokensOfSession:
             device_id=order.device_id,
             credential_version=order.credential_version,
             context=order.context,
+            issuer=self._issuer,
         )
 
     def _answer(self, attempt: RefreshAttempt, refreshed: Refreshed, revision: int) -> TokenSet:

@@ -1,6 +1,9 @@
 """Owns the view of the log that a node answers from, and how fresh it is."""
 
 import asyncio
+from collections.abc import Callable
+
+from sqlalchemy import Connection
 
 from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.view import View
@@ -10,6 +13,9 @@ from tokensvc.store.log_reader import Tail, advance, read_tail, read_view
 
 _FORGET_EVERY = 60_000
 
+AsOf = Callable[[Connection, int], int]
+"""Answers from when the state is that a look finds; it is asked first, with the moment at which the look began."""
+
 
 class Follower:
     """Follows the log. A reader gets a view that was compared with the database after the reader arrived.
@@ -18,9 +24,10 @@ class Follower:
     log share one look: at most one is under way and one is to come.
     """
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, as_of: AsOf = lambda _connection, began: began) -> None:
         self._database = database
         self._clock = clock
+        self._as_of = as_of
         self._view: View | None = None
         self._seen_version: int | None = None
         self._synchronised_at = 0
@@ -29,14 +36,24 @@ class Follower:
         self._under_way: asyncio.Task[View] | None = None
         self._to_come: asyncio.Task[View] | None = None
 
+    @property
+    def age(self) -> int:
+        """How old the view may be, in milliseconds; negative when a clock was set back, then it says nothing."""
+        return self._clock() - self._synchronised_at
+
     async def view(self, *, min_revision: int, max_staleness: int) -> View:
         """As `Store.view`."""
-        view = self._view
-        age = self._clock() - self._synchronised_at  # negative when the clock was set back: then it says nothing
-        if view is None or view.revision < min_revision or not max_staleness or not 0 <= age <= max_staleness:
-            view = self._unchanged() or await self._next_look()
+        view = self.recent(min_revision=min_revision, max_staleness=max_staleness) or self._unchanged()
+        view = view or await self.look()
         if view.revision < min_revision:
             raise RefusedError(Reason.STORE_UNAVAILABLE, "the log has not reached min_revision")
+        return view
+
+    def recent(self, *, min_revision: int, max_staleness: int) -> View | None:
+        """Answer the view that is there already, if it is new enough."""
+        view = self._view
+        if view is None or view.revision < min_revision or not max_staleness or not 0 <= self.age <= max_staleness:
+            return None
         return view
 
     def _unchanged(self) -> View | None:
@@ -55,7 +72,8 @@ class Follower:
     def _compare_again(self) -> None:
         self._compared = False
 
-    async def _next_look(self) -> View:
+    async def look(self) -> View:
+        """Answer the view after a look that begins after this call."""
         if self._to_come is None:
             self._to_come = asyncio.create_task(self._look_after(self._under_way))
         return await asyncio.shield(self._to_come)  # a reader that goes away leaves the look to the others
@@ -69,28 +87,29 @@ class Follower:
     async def _look(self) -> View:
         began = self._clock()
         version = self._database.data_version()  # before the read: a commit in between is then looked at again
-        view = self._view
-        tail = await self._tail(view.revision) if view else None
-        if view is None or tail is None:
-            view = await self._database.read(lambda connection: read_view(connection, began))
+        known = self._view
+        as_of, tail = await self._tail(known.revision, began) if known else (began, None)
+        if known is None or tail is None:
+            as_of, view = await self._database.read(lambda c: (self._as_of(c, began), read_view(c, began)))
         else:
-            self._take(view, tail, began)
-        self._view, self._seen_version, self._synchronised_at = view, version, began
+            view = self._take(known, tail, began)
+        self._view, self._seen_version, self._synchronised_at = view, version, as_of
         return view
 
-    async def _tail(self, after: int) -> Tail | None:
-        """The tail; None if everything has to be read again.
+    async def _tail(self, after: int, began: int) -> tuple[int, Tail | None]:
+        """From when the tail is, and the tail; without one everything has to be read again.
 
         So it is after a failure: behind it may be another database, a copy of the first that had not yet all of its
         log, in which the same revisions have been given once more.
         """
         try:
-            return await self._database.follow(lambda connection: read_tail(connection, after))
+            return await self._database.follow(lambda c: (self._as_of(c, began), read_tail(c, after)))
         except RefusedError:
-            return None
+            return began, None
 
-    def _take(self, view: View, tail: Tail, now: int) -> None:
+    def _take(self, view: View, tail: Tail, now: int) -> View:
         advance(view, tail)
         if now >= self._forget_at:
             view.forget(now)
             self._forget_at = now + _FORGET_EVERY
+        return view

@@ -1,5 +1,6 @@
 """Owns the store in memory: the same semantics without a database, for tests and for reading."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -24,6 +25,7 @@ class MemoryStore:
         self._clients: dict[str, Client] = {}
         self._barriers: dict[BarrierKey, Barrier] = {}
         self._keys: list[StoredKey] = []
+        self._leases: dict[str, tuple[str, int]] = {}
         self._view = View()
         self._commits = GroupCommit(self._transact, linger=0)
 
@@ -56,12 +58,29 @@ class MemoryStore:
         """As the port says."""
         self._keys = self._keys or list(keys)
 
-    async def prune(self, now: int, limit: int) -> int:
+    async def prune(self, now: int, limit: int, audit_before: int = 0) -> Counter[str]:  # noqa: ARG002 - has no audit
         """As the port says; only sessions take room here."""
-        expired = [key for key, session in self._sessions.items() if session.grant.expires_at < now - GRACE][:limit]
-        for key in expired:
-            del self._sessions[key]
-        return len(expired)
+        grants = [session.grant for session in self._sessions.values() if session.grant.expires_at < now - GRACE]
+        grants = sorted(grants, key=lambda grant: grant.expires_at)[:limit]
+        for grant in grants:
+            del self._sessions[grant.session_id]
+        return +Counter(sessions=len(grants))
+
+    async def hold_lease(self, name: str, holder: str, now: int, span: int) -> bool:
+        """As the port says."""
+        held_by, expires_at = self._leases.get(name, (holder, 0))
+        if held_by != holder and expires_at > now:
+            return False
+        self._leases[name] = (holder, now + span)
+        return True
+
+    async def release_lease(self, name: str, holder: str) -> None:
+        """As the port says."""
+        if self._leases.get(name, ("", 0))[0] == holder:
+            del self._leases[name]
+
+    async def check(self) -> None:
+        """As the port says: it is always there."""
 
     async def close(self) -> None:
         """As the port says."""

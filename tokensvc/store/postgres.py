@@ -62,11 +62,11 @@ class PostgresDatabase:
             async with self._snapshots.begin() as connection:
                 return await connection.run_sync(work)
 
-        return await self._run(snapshot, work)
+        return await self._run(snapshot, work, last=True)
 
     async def follow(self, work: Callable[[Connection], T]) -> T:
         """Run `work` without a transaction: each statement sees what was committed when it began."""
-        return await self._run(self._following.use, work)
+        return await self._run(self._following.use, work, last=True)
 
     def data_version(self) -> int | None:
         """Always None: only a read can tell."""

@@ -107,3 +107,14 @@ audit_events = Table(
     Column("ip", Text, nullable=False),
     Column("details", Text, nullable=False),
 )
+
+# Which node does what one node does for all. The row of the beat is also how replicas are measured.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("renewed_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)

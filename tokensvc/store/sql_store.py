@@ -1,20 +1,25 @@
 """Owns the store over an SQL database."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, Table, and_, delete, insert, or_, select
+from sqlalchemy import Connection, and_, insert, or_, select
 
+from tokensvc.domain.errors import RefusedError
 from tokensvc.domain.keys import StoredKey
 from tokensvc.domain.session import Session
-from tokensvc.domain.view import GRACE, View
+from tokensvc.domain.view import View
 from tokensvc.ports import Clock, Committed, SessionFilter, SessionRow, Unit
 from tokensvc.store import schema
 from tokensvc.store.database import Database
 from tokensvc.store.follower import Follower
 from tokensvc.store.group_commit import GroupCommit
+from tokensvc.store.leases import Leases
+from tokensvc.store.pruning import prune
+from tokensvc.store.replica import Replica
 from tokensvc.store.rows import key_from, key_row, session_from
-from tokensvc.store.statements import Batch
+from tokensvc.store.statements import Batch, touch
 from tokensvc.store.working_set import WorkingSet
 
 T = TypeVar("T")
@@ -23,19 +28,30 @@ T = TypeVar("T")
 class SqlStore:
     """Implements `ports.Store`."""
 
-    def __init__(self, database: Database, clock: Clock, *, linger: float) -> None:
+    def __init__(self, database: Database, clock: Clock, *, linger: float, replica: Database | None = None) -> None:
         self._database = database
+        self.replica = Replica(replica, clock) if replica else None
         self._batch = Batch(database.dialect)
         self._follower = Follower(database, clock)
+        self._leases = Leases(database)
         self._commits = GroupCommit(self._transact, linger=linger)
+        self._writing_failed = False
 
     async def commit(self, unit: Unit[T]) -> Committed[T]:
         """As the port says."""
         return await self._commits.commit(unit)
 
     async def view(self, *, min_revision: int = 0, max_staleness: int = 0) -> View:
-        """As the port says."""
-        return await self._follower.view(min_revision=min_revision, max_staleness=max_staleness)
+        """As the port says; where staleness is permitted, from the replica if it can.
+
+        Sessions are read from the database itself alone: a row says nothing of its age, and one that is behind would
+        bring consumed refresh tokens back.
+        """
+        view = None
+        if self.replica and max_staleness:
+            view = self._follower.recent(min_revision=min_revision, max_staleness=max_staleness)
+            view = view or await self.replica.view(min_revision=min_revision, max_staleness=max_staleness)
+        return view or await self._follower.view(min_revision=min_revision, max_staleness=max_staleness)
 
     async def sessions_by_id(self, session_ids: Collection[str]) -> Mapping[str, SessionRow]:
         """As the port says."""
@@ -74,17 +90,42 @@ class SqlStore:
 
         await self._database.write(work)
 
-    async def prune(self, now: int, limit: int) -> int:
+    async def prune(self, now: int, limit: int, audit_before: int = 0) -> Counter[str]:
         """As the port says."""
-        return await self._database.write(lambda connection: _prune(connection, now - GRACE, limit))
+        return await prune(self._database, now, limit, audit_before)
+
+    async def hold_lease(self, name: str, holder: str, now: int, span: int) -> bool:
+        """As the port says."""
+        return await self._leases.hold(name, holder, now, span)
+
+    async def release_lease(self, name: str, holder: str) -> None:
+        """As the port says."""
+        await self._leases.release(name, holder)
+
+    async def check(self) -> None:
+        """As the port says."""
+        await self._follower.view(min_revision=0, max_staleness=0)
+        if self._writing_failed:
+            await self._write(touch)
 
     async def close(self) -> None:
         """As the port says."""
         await self._commits.drain()
+        if self.replica:
+            await self.replica.close()
         await self._database.close()
 
     async def _transact(self, units: Sequence[Unit[Any]]) -> Sequence[Committed[Any]]:
-        return await self._database.write(lambda connection: self._batch.run(connection, units))
+        return await self._write(lambda connection: self._batch.run(connection, units))
+
+    async def _write(self, work: Callable[[Connection], T]) -> T:
+        try:
+            written = await self._database.write(work)
+        except RefusedError:
+            self._writing_failed = True
+            raise
+        self._writing_failed = False
+        return written
 
 
 def _listing(wanted: SessionFilter) -> Any:
@@ -104,21 +145,3 @@ def _listing(wanted: SessionFilter) -> Any:
             )
         )
     return statement
-
-
-def _prune(connection: Connection, before: int, limit: int) -> int:
-    return sum(
-        _delete_expired(connection, table, keys, before, limit)
-        for table, keys in (
-            (schema.sessions, [schema.sessions.c.session_id]),
-            (schema.revocation_log, [schema.revocation_log.c.revision]),
-            (schema.barriers, [schema.barriers.c.kind, schema.barriers.c.key]),
-        )
-    )
-
-
-def _delete_expired(connection: Connection, table: Table, keys: Sequence[Column[Any]], before: int, limit: int) -> int:
-    expired = connection.execute(select(*keys).where(table.c.expires_at < before).limit(limit)).all()
-    for row in expired:
-        connection.execute(delete(table).where(*(key == value for key, value in zip(keys, row, strict=True))))
-    return len(expired)

@@ -122,6 +122,11 @@ class Batch:
         )
 
 
+def touch(connection: Connection) -> None:
+    """Write what is there already, to see whether anything can be written."""
+    connection.execute(update(schema.log_head).values(revision=schema.log_head.c.revision))
+
+
 def _barriers_of(entries: Sequence[LogEntry]) -> list[tuple[Any, ...]]:
     raised: dict[BarrierKey, tuple[Barrier, int]] = {}
     for entry in entries:
