@@ -5,7 +5,7 @@ from collections import Counter
 from itertools import pairwise
 
 from tests.virtual_time import run
-from tokensvc.rpc.pacing import Pacer
+from tokensvc.rpc.pacing import PaceCounts, Pacer
 
 TICK = 0.0015
 
@@ -92,3 +92,16 @@ def test_a_cancelled_caller_takes_nobody_with_it() -> None:
         return ["cancelled" if task.cancelled() else "done" for task in (first, second)]
 
     assert run(scenario()) == ["cancelled", "done"]
+
+
+def test_what_was_done_is_counted() -> None:
+    """How many RPCs passed, and how many of them together on how many ticks."""
+
+    async def load() -> PaceCounts:
+        pacer = Pacer(TICK)
+        await asyncio.gather(*(pacer.turn() for _ in range(30)))
+        return pacer.counts
+
+    counts = run(load())
+    assert (counts.rpcs, counts.ticks) == (30, 1)
+    assert 0 < counts.paced < 30

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, NoReturn
 
 import grpc
@@ -52,6 +52,12 @@ class Guard:
         self._arrivals = Pacer(pace)
         self._answers = Pacer(pace)
         self.under_way = 0  # RPCs whose answer is not ready
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What pacing has done since it began, on the way in and on the way out."""
+        inward, outward = asdict(self._arrivals.counts), asdict(self._answers.counts)
+        return {name: inward[name] + outward[name] for name in inward}
 
     def service(
         self, descriptor: ServiceDescriptor, methods: Mapping[str, Method | OpenMethod]

@@ -53,6 +53,11 @@ class RpcServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._add_reflection()
 
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What pacing has done since it began."""
+        return self._guard.counts
+
     def listen(self, address: str) -> int:
         """Bind `address` in plaintext; answer the port. Fails with RuntimeError where that cannot be."""
         return self._server.add_insecure_port(address)

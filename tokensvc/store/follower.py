@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
@@ -15,6 +16,14 @@ _FORGET_EVERY = 60_000
 
 AsOf = Callable[[Connection, int], int]
 """Answers from when the state is that a look finds; it is asked first, with the moment at which the look began."""
+
+
+@dataclass(slots=True)
+class FollowCounts:
+    """What a follower has done since it began: views that it answered, and reads of the log for them."""
+
+    looks: int = 0
+    reads: int = 0
 
 
 class Follower:
@@ -35,6 +44,7 @@ class Follower:
         self._compared = False  # in this pass of the event loop
         self._under_way: asyncio.Task[View] | None = None
         self._to_come: asyncio.Task[View] | None = None
+        self.counts = FollowCounts()
 
     @property
     def age(self) -> int:
@@ -43,6 +53,7 @@ class Follower:
 
     async def view(self, *, min_revision: int, max_staleness: int) -> View:
         """As `Store.view`."""
+        self.counts.looks += 1
         view = self.recent(min_revision=min_revision, max_staleness=max_staleness) or self._unchanged()
         view = view or await self.look()
         if view.revision < min_revision:
@@ -85,6 +96,7 @@ class Follower:
         return self._unchanged() or await self._look()
 
     async def _look(self) -> View:
+        self.counts.reads += 1
         began = self._clock()
         version = self._database.data_version()  # before the read: a commit in between is then looked at again
         known = self._view

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, and_, insert, or_, select
@@ -36,6 +37,11 @@ class SqlStore:
         self._leases = Leases(database)
         self._commits = GroupCommit(self._transact, linger=linger)
         self._writing_failed = False
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What group commit and the following of the log have done since they began."""
+        return asdict(self._commits.counts) | asdict(self._follower.counts)
 
     async def commit(self, unit: Unit[T]) -> Committed[T]:
         """As the port says."""
