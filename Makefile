@@ -1,6 +1,6 @@
 # Everything here needs Python 3.11+ and make alone: .venv is made from requirements.lock at first use.
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test bench lint format proto lock clean
+.PHONY: help demo serve test check-consistency bench lint format proto lock clean
 
 PYTHON ?= python3
 BENCH ?= full
@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY) ## Watch a token live and die on a fresh server
 	@$(BIN)/tokensvc demo
@@ -20,6 +20,9 @@ serve: $(READY) ## Serve on 127.0.0.1:50051 with SQLite in ./tokensvc-data
 
 test: $(READY) ## Run the test suite
 	$(BIN)/python -m pytest
+
+check-consistency: $(READY) ## Prove the guarantees under faults, for half an hour
+	$(BIN)/python -m tests.consistency --long
 
 bench: $(READY) ## Measure; BENCH=quick ends within a minute
 	$(BIN)/python -m bench $(BENCH)

@@ -1,19 +1,25 @@
 """Owns what is measured: each case prepares its tokens and answers the traffic that a load then sends."""
 
+import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count, cycle
+from typing import Final
 
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
-from bench.load import LoadResult, NextRequest, OnResponse, run_load
-from bench.server import EMPTY
+from bench.load import Address, LoadResult, NextRequest, OnResponse, run_load
+from bench.server import COUNTS, EMPTY, USER_CLIENT
 
 SERVICE = "/tokensvc.v1.TokenService/"
 BATCH = 100
-KNOWN_TOKENS = 10_000
+KNOWN_TOKENS = 5_000
 _EMPTY_REQUEST = bytes(650)
 _FILL_IN_FLIGHT = 64
+_ONCE_A_SECOND = 3_000  # tokens for a second of a case that uses each once; one that is faster ends early
+_NO_LIMIT = 600.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +33,61 @@ class Traffic:
 
 @dataclass
 class Server:
-    """A server under load."""
+    """A server under load: an address for each connection to it, and the metadata of a caller who may do everything."""
 
-    port: int
-    authorization: str
+    addresses: Sequence[Address]
+    authorization: str = field(repr=False)
     numbers: Iterator[int] = field(default_factory=count)
 
     def load(self, traffic: Traffic, in_flight: int, seconds: float, requests: int | None = None) -> LoadResult:
         """Send `traffic`; a failed RPC spoils the measurement, so it fails here."""
+        return self._load(self.addresses, traffic, in_flight, seconds, requests)
+
+    def warm(self, path: str, requests: Sequence[bytes]) -> None:
+        """Send each request once to every worker."""
+        for address in sorted(set(self.addresses)):
+            self._load([address], _each_once(path, requests), 8, _NO_LIMIT)
+
+    def issue(self, sessions: int) -> Sequence[pb.IssueResponse]:
+        """Issue that many sessions."""
+        issued: list[pb.IssueResponse] = []
+        traffic = self.issuing(lambda _slot, body: issued.append(pb.IssueResponse.FromString(body)))
+        self.load(traffic, _FILL_IN_FLIGHT, _NO_LIMIT, sessions)
+        return issued
+
+    def issuing(self, on_response: OnResponse | None) -> Traffic:
+        """A new session in every call."""
+
+        def request(_slot: int) -> bytes:
+            return pb.IssueRequest(
+                subject=f"user-{next(self.numbers)}", client_id=USER_CLIENT, device={"id": "phone"}
+            ).SerializeToString()
+
+        return Traffic(SERVICE + "Issue", request, on_response)
+
+    @cached_property
+    def known_tokens(self) -> Sequence[str]:
+        """The access tokens of so many sessions, issued at the first use."""
+        return [issued.access_token for issued in self.issue(KNOWN_TOKENS)]
+
+    def counts(self) -> Counter[str]:
+        """What the workers have counted since they began, added up."""
+        total: Counter[str] = Counter()
+        traffic = Traffic(COUNTS, lambda _slot: b"", lambda _slot, body: total.update(json.loads(body)))
+        for address in sorted(set(self.addresses)):
+            self._load([address], traffic, 1, _NO_LIMIT, 1)
+        return total
+
+    def _load(
+        self,
+        addresses: Sequence[Address],
+        traffic: Traffic,
+        in_flight: int,
+        seconds: float,
+        requests: int | None = None,
+    ) -> LoadResult:
         result = run_load(
-            ("127.0.0.1", self.port),
+            addresses,
             traffic.path,
             {"authorization": self.authorization},
             traffic.next_request,
@@ -48,21 +99,6 @@ class Server:
         if result.errors or not result.completed:
             raise RuntimeError(f"{traffic.path}: {result.errors} errors: {result.first_error}")
         return result
-
-    def issue(self, sessions: int) -> Sequence[pb.IssueResponse]:
-        """Issue that many sessions."""
-        issued: list[pb.IssueResponse] = []
-        traffic = self.issuing(lambda _slot, body: issued.append(pb.IssueResponse.FromString(body)))
-        self.load(traffic, _FILL_IN_FLIGHT, 600, sessions)
-        return issued
-
-    def issuing(self, on_response: OnResponse | None) -> Traffic:
-        """A new session in every call."""
-
-        def request(_slot: int) -> bytes:
-            return pb.IssueRequest(subject=f"user-{next(self.numbers)}", device={"id": "phone"}).SerializeToString()
-
-        return Traffic(SERVICE + "Issue", request, on_response)
 
 
 Prepare = Callable[[Server, int, float], Traffic]
@@ -80,14 +116,13 @@ def issue(server: Server, _in_flight: int, _seconds: float) -> Traffic:
 
 
 def introspect_warm(server: Server, _in_flight: int, _seconds: float) -> Traffic:
-    """10,000 distinct access tokens in rotation, each seen once before."""
-    requests = [_introspect(issued) for issued in server.issue(KNOWN_TOKENS)]
-    return _rotation(server, SERVICE + "Introspect", requests)
+    """5,000 distinct access tokens in rotation, each seen once before by every worker."""
+    return _rotation(server, SERVICE + "Introspect", [_introspect(token) for token in server.known_tokens])
 
 
 def batch_introspect(server: Server, _in_flight: int, _seconds: float) -> Traffic:
-    """100 of 10,000 access tokens in each call, each seen once before."""
-    tokens = [issued.access_token for issued in server.issue(KNOWN_TOKENS)]
+    """100 of 5,000 access tokens in each call, each seen once before by every worker."""
+    tokens = server.known_tokens
     batches = (tokens[start : start + BATCH] for start in range(0, len(tokens), BATCH))
     requests = [pb.BatchIntrospectRequest(tokens=batch).SerializeToString() for batch in batches]
     return _rotation(server, SERVICE + "BatchIntrospect", requests)
@@ -95,14 +130,18 @@ def batch_introspect(server: Server, _in_flight: int, _seconds: float) -> Traffi
 
 def introspect_cold(server: Server, _in_flight: int, seconds: float) -> Traffic:
     """Every access token for the first and only time."""
-    requests = iter([_introspect(issued) for issued in server.issue(int(4_500 * seconds))])
-    return Traffic(SERVICE + "Introspect", lambda _slot: next(requests, None))
+    issued = server.issue(int(_ONCE_A_SECOND * seconds))
+    return _each_once(SERVICE + "Introspect", [_introspect(answer.access_token) for answer in issued])
 
 
 def refresh(server: Server, in_flight: int, _seconds: float) -> Traffic:
     """Each answer's refresh token is presented next; 20 sessions take turns in every slot."""
     issued = server.issue(20 * in_flight)
-    tokens = {slot: [answer.refresh_token for answer in issued[slot::in_flight]] for slot in range(in_flight)}
+    return refreshing([[answer.refresh_token for answer in issued[slot::in_flight]] for slot in range(in_flight)])
+
+
+def refreshing(tokens: Sequence[list[str]]) -> Traffic:
+    """The refresh tokens of each slot in turn; what is answered goes to the end of the slot's."""
 
     def request(slot: int) -> bytes:
         return pb.RefreshRequest(refresh_token=tokens[slot].pop(0)).SerializeToString()
@@ -115,22 +154,31 @@ def refresh(server: Server, in_flight: int, _seconds: float) -> Traffic:
 
 def revoke(server: Server, _in_flight: int, seconds: float) -> Traffic:
     """A session by its refresh token, each once."""
-    issued = server.issue(int(4_500 * seconds))
-    requests = iter([pb.RevokeRequest(token=answer.refresh_token, reason="logout") for answer in issued])
-
-    def request(_slot: int) -> bytes | None:
-        following = next(requests, None)
-        return following.SerializeToString() if following else None
-
-    return Traffic(SERVICE + "Revoke", request)
+    issued = server.issue(int(_ONCE_A_SECOND * seconds))
+    requests = [pb.RevokeRequest(token=answer.refresh_token, reason="logout").SerializeToString() for answer in issued]
+    return _each_once(SERVICE + "Revoke", requests)
 
 
-def _introspect(issued: pb.IssueResponse) -> bytes:
-    return pb.IntrospectRequest(token=issued.access_token).SerializeToString()
+CASES: Final[dict[str, tuple[Prepare, int]]] = {  # how it is prepared, and how many tokens one of its RPCs is about
+    "introspect_warm": (introspect_warm, 1),
+    "introspect_cold": (introspect_cold, 1),
+    f"batch_introspect_{BATCH}": (batch_introspect, BATCH),
+    "issue": (issue, 1),
+    "refresh": (refresh, 1),
+    "revoke": (revoke, 1),
+}
+
+
+def _introspect(token: str) -> bytes:
+    return pb.IntrospectRequest(token=token).SerializeToString()
+
+
+def _each_once(path: str, requests: Sequence[bytes]) -> Traffic:
+    rest = iter(requests)
+    return Traffic(path, lambda _slot: next(rest, None))
 
 
 def _rotation(server: Server, path: str, requests: Sequence[bytes]) -> Traffic:
+    server.warm(path, requests)
     rotation = cycle(requests)
-    traffic = Traffic(path, lambda _slot: next(rotation))
-    server.load(traffic, 8, 600, len(requests))
-    return traffic
+    return Traffic(path, lambda _slot: next(rotation))

@@ -92,13 +92,21 @@ class Connection:
             self._uploads[stream] = _Upload(memoryview(data), self._stream_window)
         return stream
 
-    def exchange(self) -> list[Answer]:
-        """Send what is queued, wait for one read, and return what it completed (at times nothing)."""
+    def fileno(self) -> int:
+        """The socket, for select."""
+        return self._socket.fileno()
+
+    def send(self) -> bool:
+        """Send what is queued; answer whether the socket took all that the windows allow."""
         if self._uploads:
             self._upload()
         if self._outbox:
             self._flush()
-        if self._outbox:
+        return not self._outbox
+
+    def exchange(self) -> list[Answer]:
+        """Send what is queued, wait for one read, and return what it completed (at times nothing)."""
+        if not self.send():
             # The server may read no more until it can write, so a full socket must not keep us from reading.
             readable, writable, _ = select.select([self._socket], [self._socket], [], SILENCE_SECONDS)
             if not readable and writable:

@@ -1,15 +1,19 @@
-"""A closed loop of unary gRPC calls over one connection that costs far less CPU than the server it loads."""
+"""A closed loop of unary gRPC calls over few connections that costs far less CPU than the server it loads."""
 
 import math
+import select
 import struct
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from functools import lru_cache
 
-from bench.http2 import Connection, plain_header
+from bench.http2 import SILENCE_SECONDS, Connection, plain_header
 
 _PREFIX = struct.Struct(">BI")  # whether a message is compressed, and its length
+
+Address = tuple[str, int]
 
 NextRequest = Callable[[int], bytes | None]
 """Returns the serialized request for a free slot, or None when the slot has nothing more to send."""
@@ -45,7 +49,7 @@ class LoadResult:
 
 
 def run_load(
-    address: tuple[str, int],
+    addresses: Sequence[Address],
     path: str,
     metadata: Mapping[str, str],
     next_request: NextRequest,
@@ -57,14 +61,30 @@ def run_load(
 ) -> LoadResult:
     """Keep `in_flight` calls of one method going until a limit, then wait for those still in flight.
 
-    A failed call is counted and its slot asked for the next request like any other. A server that falls
-    silent or hangs up with calls in flight raises TimeoutError or ConnectionError.
+    There is a connection to each of `addresses`, and each slot stays with one of them. A failed call is counted and its
+    slot asked for the next request like any other. A server that falls silent or hangs up with calls in flight raises
+    TimeoutError or ConnectionError.
     """
-    with Connection(address, _headers(address, path, metadata)) as connection:
-        if in_flight > connection.max_streams:
-            raise ValueError(f"the server takes {connection.max_streams} streams, not {in_flight}")
-        run = _Run(connection, next_request, on_response, limit_requests)
+    with ExitStack() as stack:
+        lanes = [
+            _Lane(stack.enter_context(Connection(address, _headers(address, path, metadata)))) for address in addresses
+        ]
+        most = min(lane.connection.max_streams for lane in lanes) * len(lanes)
+        if in_flight > most:
+            raise ValueError(f"the server takes {most} streams, not {in_flight}")
+        run = _Run(lanes, next_request, on_response, limit_requests)
         return run.drive(in_flight, limit_seconds)
+
+
+@dataclass(slots=True, eq=False)
+class _Lane:
+    """A connection and its calls in flight: by stream, the slot and when it was queued."""
+
+    connection: Connection
+    flying: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    def fileno(self) -> int:
+        return self.connection.fileno()
 
 
 class _Run:
@@ -72,16 +92,15 @@ class _Run:
 
     def __init__(
         self,
-        connection: Connection,
+        lanes: Sequence[_Lane],
         next_request: NextRequest,
         on_response: OnResponse | None,
         limit_requests: int | None,
     ) -> None:
-        self._connection = connection
+        self._lanes = lanes
         self._next_request = next_request
         self._on_response = on_response
         self._budget = math.inf if limit_requests is None else limit_requests
-        self._flying: dict[int, tuple[int, int]] = {}
         self._latencies_ns: list[int] = []
         self._errors = 0
         self._first_error = ""
@@ -91,37 +110,48 @@ class _Run:
         started = now = time.perf_counter_ns()
         deadline = started + int(limit_seconds * 1e9)
         for slot in range(in_flight):
-            self._issue(slot)
-        while self._flying:
-            answers = self._connection.exchange()
-            # One clock reading per read: what the callbacks below take is not the server's latency.
-            now = time.perf_counter_ns()
-            for stream, data, trailers, broken in answers:
-                body, error = (b"", broken) if broken else _outcome(data, trailers)
-                slot = self._settle(stream, body, error, now)
-                if now < deadline:
-                    self._issue(slot)
+            self._issue(self._lanes[slot % len(self._lanes)], slot)
+        while any(lane.flying for lane in self._lanes):
+            for lane in self._readable():
+                answers = lane.connection.exchange()
+                # One clock reading per read: what the callbacks below take is not the server's latency.
+                now = time.perf_counter_ns()
+                for stream, data, trailers, broken in answers:
+                    body, error = (b"", broken) if broken else _outcome(data, trailers)
+                    slot = self._settle(lane, stream, body, error, now)
+                    if now < deadline:
+                        self._issue(lane, slot)
         return LoadResult(
             completed=len(self._latencies_ns),
             errors=self._errors,
-            first_error=self._first_error or self._connection.closing,
+            first_error=self._first_error or next(filter(None, (lane.connection.closing for lane in self._lanes)), ""),
             seconds=(now - started) / 1e9,
             latencies_us=sorted(latency // 1000 for latency in self._latencies_ns),
         )
 
-    def _issue(self, slot: int) -> None:
-        if self._budget <= 0 or self._connection.closing:
+    def _readable(self) -> Sequence[_Lane]:
+        """Send what is queued and wait; answer the lanes with something to read (a lone one waits in its own read)."""
+        if len(self._lanes) == 1:
+            return self._lanes
+        full = [lane for lane in self._lanes if not lane.connection.send()]
+        readable, writable, _ = select.select(self._lanes, full, [], SILENCE_SECONDS)
+        if not readable and not writable:
+            raise TimeoutError(f"no byte from any server in {SILENCE_SECONDS} s")
+        return readable
+
+    def _issue(self, lane: _Lane, slot: int) -> None:
+        if self._budget <= 0 or lane.connection.closing:
             return
         message = self._next_request(slot)
         if message is None:
             return
         self._budget -= 1
         queued = time.perf_counter_ns()
-        stream = self._connection.submit(_PREFIX.pack(0, len(message)) + message)
-        self._flying[stream] = (slot, queued)
+        stream = lane.connection.submit(_PREFIX.pack(0, len(message)) + message)
+        lane.flying[stream] = (slot, queued)
 
-    def _settle(self, stream: int, body: bytes, error: str, now: int) -> int:
-        slot, queued = self._flying.pop(stream)
+    def _settle(self, lane: _Lane, stream: int, body: bytes, error: str, now: int) -> int:
+        slot, queued = lane.flying.pop(stream)
         if error:
             self._errors += 1
             self._first_error = self._first_error or error
@@ -132,7 +162,7 @@ class _Run:
         return slot
 
 
-def _headers(address: tuple[str, int], path: str, metadata: Mapping[str, str]) -> dict[str, str]:
+def _headers(address: Address, path: str, metadata: Mapping[str, str]) -> dict[str, str]:
     return {
         ":method": "POST",
         ":scheme": "http",

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.fakes import FakeClock
 from tests.store.kinds import Kind, only
 from tests.store.samples import NOW, a_session, an_access_token, an_entry, rotating, sid, stored, writing
 from tokensvc.domain.client import Client
 from tokensvc.domain.revocation import EntryKind
 from tokensvc.domain.view import GRACE, View
+from tokensvc.store import log_reader
 
 
 async def view_after_restart(kind: Kind, path: Path, clock: FakeClock) -> View:
@@ -65,3 +68,20 @@ async def test_clients_survive(kind: Kind, path: Path, clock: FakeClock) -> None
     await first.commit(writing(client=Client("bff"), log=(an_entry(EntryKind.CLIENT_CHANGED, "bff"),)))
     await first.close()
     assert (await view_after_restart(kind, path, clock)).clients == {"bff": Client("bff")}
+
+
+@only("survives_restart")
+async def test_a_long_log_is_read_in_pages(
+    kind: Kind, path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the log is, a node that starts has all of it, the last entry and those at the ends of pages too."""
+    monkeypatch.setattr(log_reader, "_PAGE", 10)
+    first = kind.open(path, clock)
+    names = [f"session-{place}" for place in range(35)]
+    for name in names:
+        await first.commit(writing(log=(an_entry(EntryKind.SESSION, sid(name)),)))
+    await first.close()
+    view = await view_after_restart(kind, path, clock)
+    assert view.revision == 35
+    assert all(view.has_revoked(an_access_token(a_session(name))) for name in names)
+    assert not view.has_revoked(an_access_token(a_session()))

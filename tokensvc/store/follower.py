@@ -10,7 +10,7 @@ from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.view import View
 from tokensvc.ports import Clock
 from tokensvc.store.database import Database
-from tokensvc.store.log_reader import Tail, advance, read_tail, read_view
+from tokensvc.store.log_reader import Tail, advance, begin_reading, read_page, read_tail
 
 _FORGET_EVERY = 60_000
 
@@ -102,7 +102,7 @@ class Follower:
         known = self._view
         as_of, tail = await self._tail(known.revision, began) if known else (began, None)
         if known is None or tail is None:
-            as_of, view = await self._database.read(lambda c: (self._as_of(c, began), read_view(c, began)))
+            as_of, view = await self._read_everything(began)
         else:
             view = self._take(known, tail, began)
         self._view, self._seen_version, self._synchronised_at = view, version, as_of
@@ -118,6 +118,12 @@ class Follower:
             return await self._database.follow(lambda c: (self._as_of(c, began), read_tail(c, after)))
         except RefusedError:
             return began, None
+
+    async def _read_everything(self, began: int) -> tuple[int, View]:
+        as_of, reading = await self._database.read(lambda c: (self._as_of(c, began), begin_reading(c, began)))
+        while not reading.is_complete:
+            reading.take(await self._database.read(lambda c: read_page(c, reading, began)))
+        return as_of, reading.view
 
     def _take(self, view: View, tail: Tail, now: int) -> View:
         advance(view, tail)

@@ -1,6 +1,6 @@
 """Owns reading the revocation log: the whole of it at start, its tail afterwards."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
@@ -11,6 +11,7 @@ from tokensvc.domain.view import GRACE, View
 from tokensvc.store import schema
 from tokensvc.store.rows import client_from, log_entry_from
 
+_PAGE = 10_000
 _ABOUT_CLIENTS = frozenset({EntryKind.CLIENT, EntryKind.CLIENT_CHANGED})
 
 
@@ -39,19 +40,49 @@ def read_tail(connection: Connection, after: int) -> Tail | None:
     return Tail(head, entries, _clients(connection, about) if about else [])
 
 
-def read_view(connection: Connection, now: int) -> View:
-    """Answer a view made from everything that is still needed."""
-    view = View()
-    head = _head(connection)
+@dataclass(slots=True)
+class Reading:
+    """A view in the making: it takes in pages of the log until it has `reached` its `head`."""
+
+    view: View
+    head: int
+    reached: int
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is missing."""
+        return self.reached >= self.head
+
+    def take(self, page: Sequence[LogEntry]) -> None:
+        """Take in what `read_page` has found."""
+        for entry in page:
+            self.view.apply(entry)
+        self.reached = page[-1].revision if len(page) == _PAGE else self.head
+        self.view.revision = self.head
+
+
+def begin_reading(connection: Connection, now: int) -> Reading:
+    """Begin with a new view of everything that is still needed.
+
+    A long log takes seconds to read. So it is read in pages, each of which is quick, and other work goes on in between.
+    They need not see the same state, for the reason that the tail's statements need not.
+    """
+    reading = Reading(View(), _head(connection), 0)
+    reading.view.clients = {client.client_id: client for client in _clients(connection)}
+    reading.take(read_page(connection, reading, now))
+    return reading
+
+
+def read_page(connection: Connection, reading: Reading, now: int) -> list[LogEntry]:
+    """The entries that come next."""
     log = schema.revocation_log
     found = connection.execute(
-        select(log).where(log.c.expires_at >= now - GRACE, log.c.revision <= head).order_by(log.c.revision)
+        select(log)
+        .where(log.c.revision > reading.reached, log.c.revision <= reading.head, log.c.expires_at >= now - GRACE)
+        .order_by(log.c.revision)
+        .limit(_PAGE)
     )
-    for row in found.mappings():
-        view.apply(log_entry_from(row))
-    view.revision = head
-    view.clients = {client.client_id: client for client in _clients(connection)}
-    return view
+    return list(map(log_entry_from, found))
 
 
 def advance(view: View, tail: Tail) -> None:
@@ -71,7 +102,7 @@ def _entries(connection: Connection, after: int, head: int) -> list[LogEntry]:
     found = connection.execute(
         select(log).where(log.c.revision > after, log.c.revision <= head).order_by(log.c.revision)
     )
-    return [log_entry_from(row) for row in found.mappings()]
+    return list(map(log_entry_from, found))
 
 
 def _clients(connection: Connection, only: Iterable[str] | None = None) -> list[Client]:

@@ -158,17 +158,10 @@ def log_row(entry: LogEntry) -> tuple[Any, ...]:
     return (entry.revision, int(entry.kind), entry.key, entry.at, entry.expires_at, entry.issued_before, entry.reason)
 
 
-def log_entry_from(row: RowMapping) -> LogEntry:
-    """The log entry in `row`."""
-    return LogEntry(
-        EntryKind(row["kind"]),
-        row["key"],
-        at=row["at"],
-        expires_at=row["expires_at"],
-        issued_before=row["issued_before"],
-        reason=row["reason"],
-        revision=row["revision"],
-    )
+def log_entry_from(row: Sequence[Any]) -> LogEntry:
+    """The log entry in `row`, which has the table's columns in their order."""
+    revision, kind, key, at, expires_at, issued_before, reason = row
+    return LogEntry(EntryKind(kind), key, at, expires_at, issued_before, reason, revision=revision)
 
 
 def audit_row(event: AuditEvent) -> tuple[Any, ...]:

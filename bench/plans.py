@@ -1,0 +1,74 @@
+"""Owns which cases are measured on which deployments, and for how long."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bench.cases import CASES
+from bench.deployment import POSTGRES, SQLITE, Deployment
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Some cases on one deployment, each with so many calls in flight."""
+
+    deployment: Deployment
+    cases: Sequence[str]
+    in_flight: Sequence[int]
+    seconds: float
+    empty_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is measured, how many times over."""
+
+    runs: Sequence[Run]
+    rounds: int
+
+
+def _stores() -> list[Run]:
+    """Both stores, everything."""
+    return [Run(Deployment(store), list(CASES), (1, 64), 4, 2) for store in (SQLITE, POSTGRES)]
+
+
+def _tuning() -> list[Run]:
+    """Without pacing, without linger, without both: what they gain under load, and that a lone caller loses nothing.
+
+    Eight in flight are where neither is certain to pay.
+    """
+    return [
+        Run(Deployment(store, settings=settings), cases, (1, 8, 64), 2, 1)
+        for store in (SQLITE, POSTGRES)
+        for settings, cases in (
+            ({}, ("introspect_warm", "refresh")),
+            ({"pace_ms": "0"}, ("introspect_warm", "refresh")),
+            ({"linger_ms": "0"}, ("refresh",)),
+            ({"pace_ms": "0", "linger_ms": "0"}, ("refresh",)),
+        )
+    ]
+
+
+def _workers() -> list[Run]:
+    """One worker and two in the same surroundings; two with as many calls in flight together, and with as many each."""
+    return [
+        Run(Deployment(store, workers=workers, own_core=False), ("introspect_warm", "refresh"), in_flight, 2, 1)
+        for store in (SQLITE, POSTGRES)
+        for workers, in_flight in ((1, (64,)), (2, (64, 128)))
+    ]
+
+
+QUICK: Final = "quick"
+
+PLANS: Final = {
+    QUICK: Plan(
+        [
+            Run(Deployment(SQLITE), list(CASES), (64,), 1.5, 0.5),
+            Run(Deployment(POSTGRES), ("introspect_warm", "issue", "refresh", "revoke"), (64,), 1.2, 0.4),
+        ],
+        rounds=1,
+    ),
+    "tuning": Plan(_tuning(), rounds=1),
+    "workers": Plan(_workers(), rounds=1),
+    "full": Plan([*_stores(), *_tuning(), *_workers()], rounds=3),
+}

@@ -1,0 +1,1 @@
+"""Measures what the size of the sessions table costs, on PostgreSQL."""

@@ -1,0 +1,1 @@
+"""Proves the guarantees from recorded histories: clients in several processes, several nodes, and faults."""

@@ -1,0 +1,15 @@
+"""A short run with faults, on both databases: `python -m tests.consistency --long` is the same for half an hour."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.consistency.run import Plan, run
+
+
+@pytest.mark.parametrize("database", ["postgres", "sqlite"])
+def test_the_guarantees_hold_while_things_fail(database: str, tmp_path: Path) -> None:
+    """Several processes use the nodes and their workers while these are killed and frozen: no rule is broken."""
+    plan = Plan(postgres=database == "postgres", seconds=10, fault_every=2, seed=4)
+    report = run(plan, tmp_path)
+    assert report.is_good, str(report)
