@@ -3,7 +3,7 @@
 import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,11 @@ class Caller:
     client_id: str
     secret: str
     channel: grpc.aio.Channel
+    seconds: float = 10
+
+    def within(self, seconds: float) -> "Caller":
+        """The same caller, whose calls may take that long."""
+        return replace(self, seconds=seconds)
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
@@ -50,7 +55,7 @@ class Caller:
         ):
             if hasattr(stub, method):
                 rpc = getattr(stub, method)
-                return lambda request, **options: rpc(request, metadata=self.metadata, timeout=10, **options)
+                return lambda request, **options: rpc(request, metadata=self.metadata, timeout=self.seconds, **options)
         raise AttributeError(method)
 
 

@@ -11,8 +11,7 @@ import click
 from tests.consistency.run import Plan, run
 
 _DATABASES = ("postgres", "sqlite")
-_LONG_SECONDS = 900
-_LONG_FAULTS = 200
+_LONG_SECONDS, _LONG_FAULT_EVERY, _LONG_FAULTS = 900, 6, 200
 
 
 @click.command()
@@ -28,7 +27,7 @@ def main(database: str | None, seconds: float, fault_every: float, seed: int | N
         plan = Plan(
             postgres=name == "postgres",
             seconds=_LONG_SECONDS if long else seconds,
-            fault_every=fault_every,
+            fault_every=_LONG_FAULT_EVERY if long else fault_every,
             seed=randbelow(10**6) if seed is None else seed,
         )
         directory = Path(tempfile.mkdtemp(prefix=f"tokensvc-{name}-"))

@@ -14,7 +14,18 @@ from tokensvc_pb.v1 import token_service_pb2 as pb
 from tokensvc_pb.v1.token_service_pb2_grpc import TokenServiceStub
 
 from tests.consistency import history
-from tests.consistency.history import OK, UNKNOWN, Introspect, Issue, Operation, Record, Refresh, Revoke, Target
+from tests.consistency.history import (
+    NOT_SENT,
+    OK,
+    UNKNOWN,
+    Introspect,
+    Issue,
+    Operation,
+    Record,
+    Refresh,
+    Revoke,
+    Target,
+)
 from tests.harness import Caller, failure_of
 
 SWEEP = "-sweep"  # ends the name of a process whose calls are patient
@@ -23,8 +34,8 @@ _CONNECTIONS = 2
 _TIMEOUT = 4.0
 _PATIENT_TIMEOUT = 30.0
 _UNANSWERED = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED}
+_NO_CONNECTION = "failed to connect to all addresses"  # said by gRPC of a call that waited for one
 _OPTIONS = (
-    ("grpc.enable_retries", 0),  # an RPC of the history is sent once
     ("grpc.use_local_subchannel_pool", 1),  # so that the connections end at different workers
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 1000),
@@ -129,8 +140,10 @@ class Calls:
             said = f"{failure.code.name} {failure.message}"
             if failure.code not in _UNANSWERED:
                 outcome = failure.reason or failure.code.name
+            elif failure.message.startswith(_NO_CONNECTION):
+                outcome = NOT_SENT
         end = time.monotonic_ns()
-        self.unanswered += outcome == UNKNOWN
+        self.unanswered += outcome in (UNKNOWN, NOT_SENT)
         name = f"{self._process}-{next(self._numbers)}"
         common = {"name": name, "node": node, "start": start, "end": end, "outcome": outcome, "said": said}
         return Told({**common, "revision": answer.revision if answer else 0}, answer)

@@ -10,6 +10,7 @@ from operator import attrgetter
 from tests.consistency.families import Family, families_in
 from tests.consistency.history import (
     MOVED_ON,
+    NOT_SENT,
     OK,
     REUSED,
     REVOKED,
@@ -62,7 +63,7 @@ def check(records: Iterable[Record]) -> list[Violation]:
 
 def _statuses(operations: Iterable[Operation]) -> Iterator[Violation]:
     for operation in operations:
-        expected = {OK, UNKNOWN}
+        expected = {OK, UNKNOWN, NOT_SENT}
         if isinstance(operation, Refresh):
             expected |= {REUSED, REVOKED}
         elif isinstance(operation, Issue) and operation.key:

@@ -45,7 +45,7 @@ def run(plan: Plan, inbox: Any, outboxes: Sequence[Any], ready: Any, stopping: A
 
 async def _run(plan: Plan, inbox: Any, outboxes: Sequence[Any], stopping: Any) -> None:
     chance = Random(plan.seed)
-    with plan.history.open("w", encoding="utf-8") as file:
+    with plan.history.open("w", buffering=1, encoding="utf-8") as file:
         async with calling(plan.name, chance, plan.addresses, plan.credentials, file) as calls:
             behaviour = Behaviour(calls, chance, inbox, outboxes)
             await asyncio.gather(*(_work(behaviour, plan.pause, chance, stopping) for _ in range(plan.tasks)))
@@ -113,9 +113,9 @@ class Behaviour:
         if self._unanswered and self._chance.random() < 0.3:
             await self._issue(*self._unanswered.pop())
             return
-        subject = (
-            subject or f"user-{time.monotonic_ns() // (_SUBJECT_SECONDS * 10**9)}-{self._chance.randrange(_SUBJECTS)}"
-        )
+        if not subject:
+            period = time.monotonic_ns() // (_SUBJECT_SECONDS * 10**9)
+            subject = f"user-{period}-{self._chance.randrange(_SUBJECTS)}"
         client = self._chance.choices(CLIENTS, [1 if client.passing else 4 for client in CLIENTS])[0]
         device = self._chance.choice(["phone", "tablet", ""])
         key = f"login-{self._chance.getrandbits(64):016x}" if self._chance.random() < 0.4 else ""

@@ -15,6 +15,8 @@ from typing import Any
 OK = "OK"
 UNKNOWN = "UNKNOWN"
 """No answer: it may have happened, or may still happen, at any moment after it was sent."""
+NOT_SENT = "NOT_SENT"
+"""The client had no connection, so that nothing can have happened."""
 
 REUSED = "REFRESH_TOKEN_REUSED"
 REVOKED = "REFRESH_TOKEN_REVOKED"
@@ -35,7 +37,8 @@ class Target(StrEnum):
 class Operation:
     """One RPC.
 
-    `outcome` is OK, UNKNOWN, the reason of a refusal, or whatever else came instead; `said` what stood in the status.
+    `outcome` is OK, UNKNOWN, NOT_SENT, the reason of a refusal, or whatever else came instead; `said` is what the
+    status said.
     """
 
     name: str
@@ -54,7 +57,7 @@ class Operation:
     @property
     def may_have_happened(self) -> bool:
         """Whether it succeeded, or may have without an answer. What is no refusal leaves that open."""
-        return self.outcome not in (REUSED, REVOKED, MOVED_ON)
+        return self.outcome not in (REUSED, REVOKED, MOVED_ON, NOT_SENT)
 
     def __str__(self) -> str:
         values = {name: value for name, value in asdict(self).items() if value or name == "active"}

@@ -19,6 +19,7 @@ import psutil
 from tests.postgres import Postgres
 
 CALLER = "bff"
+WORKERS = 2
 START_SECONDS = 30
 _POLL_SECONDS = 0.05
 
@@ -51,12 +52,11 @@ class NotReadyError(Exception):
 class Node:
     """`tokensvc serve` with its workers, always on the same port."""
 
-    def __init__(self, name: str, directory: Path, workers: int, environment: Mapping[str, str]) -> None:
+    def __init__(self, name: str, directory: Path, environment: Mapping[str, str]) -> None:
         self.name = name
         self.address = f"127.0.0.1:{_free_port()}"
         self.log = directory / f"node-{name}.log"
-        self._workers = workers
-        self._environment = {**environment, "TOKENSVC_LISTEN": self.address, "TOKENSVC_WORKERS": str(workers)}
+        self._environment = {**environment, "TOKENSVC_LISTEN": self.address, "TOKENSVC_WORKERS": str(WORKERS)}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -171,7 +171,7 @@ class Deployment:
 
 
 @contextmanager
-def deployed(directory: Path, *, postgres: bool, workers: int) -> Iterator[Deployment]:
+def deployed(directory: Path, *, postgres: bool) -> Iterator[Deployment]:
     """Two nodes over PostgreSQL, or one over SQLite; everything that was started ends with the block."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TOKENSVC_")}
     environment = {
@@ -189,7 +189,7 @@ def deployed(directory: Path, *, postgres: bool, workers: int) -> Iterator[Deplo
             server.start()
             environment["TOKENSVC_DATABASE_URL"] = server.create_database()
         secret = _register(environment)
-        nodes = [Node(str(number), directory, workers, environment) for number in range(1, 3 if postgres else 2)]
+        nodes = [Node(str(number), directory, environment) for number in range(1, 3 if postgres else 2)]
         for node in nodes:
             stack.callback(node.end)
             node.start()

@@ -3,19 +3,18 @@
 import multiprocessing
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from tests.consistency import clients, history
 from tests.consistency.calling import SWEEP
 from tests.consistency.checking import Violation, check, summary
 from tests.consistency.faults import Faults, happen
-from tests.consistency.history import OK, REUSED, REVOKED, UNKNOWN, Fault, Introspect, Operation, Record
-from tests.consistency.nodes import CALLER, Deployment, deployed
+from tests.consistency.history import NOT_SENT, OK, REUSED, REVOKED, UNKNOWN, Fault, Introspect, Operation, Record
+from tests.consistency.nodes import CALLER, WORKERS, Deployment, NotReadyError, deployed
 
 _QUIET_SECONDS = 3
 _READY_SECONDS = 60
@@ -30,7 +29,6 @@ class Plan:
     seconds: float
     fault_every: float
     seed: int
-    workers: int = 2
     processes: int = 4
     tasks: int = 6
     pause: float = 0.06
@@ -55,7 +53,7 @@ class Report:
 
     def __str__(self) -> str:
         database = "PostgreSQL, two nodes" if self.plan.postgres else "SQLite, one node"
-        head = f"{database} with {self.plan.workers} workers, {self.plan.seconds:.0f} s, seed {self.plan.seed}"
+        head = f"{database} with {WORKERS} workers, {self.plan.seconds:.0f} s, seed {self.plan.seed}"
         rows = [f"  {kind:<11}{outcome:<29}{number:>8}" for (kind, outcome), number in sorted(self.operations.items())]
         faults = [f"  fault      {name:<29}{number:>8}" for name, number in sorted(self.faults.items())]
         totals = (
@@ -68,32 +66,35 @@ class Report:
 
 def run(plan: Plan, directory: Path) -> Report:
     """Run it; `directory` has the history and the nodes' logs afterwards."""
-    with deployed(directory, postgres=plan.postgres, workers=plan.workers) as deployment:
+    faults: list[Fault] = []
+    troubles: list[str] = []
+    with deployed(directory, postgres=plan.postgres) as deployment:
         with _working(plan, deployment) as sweep:
-            faults = list(_faults(plan, deployment))
-            for node in deployment.nodes:
-                node.check_running()
-            sweep()
-        errors = deployment.logged_errors()
-    records = history.read(sorted(directory.glob("history-*.jsonl")))
+            try:
+                for fault in _faults(plan, deployment):
+                    faults.append(fault)
+                for node in deployment.nodes:
+                    node.check_running()
+            except NotReadyError as error:
+                troubles.append(str(error))
+            troubles += sweep()
+        troubles += (f"logged by a node: {line[:2000]}" for line in deployment.logged_errors())
     with (directory / "faults.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(map(history.line_of, faults))
-    return judge(plan, [*records, *faults], errors)
+    return judge(plan, [*history.read(sorted(directory.glob("history-*.jsonl"))), *faults], troubles)
 
 
-def judge(plan: Plan, records: Sequence[Record], errors: Sequence[str]) -> Report:
-    """Check a history, and whether enough happened in it to mean anything; `errors` are the nodes' own."""
+def judge(plan: Plan, records: Sequence[Record], troubles: Sequence[str]) -> Report:
+    """Check a history, and whether enough happened in it to mean anything; `troubles` are what else went wrong."""
     operations = [record for record in records if isinstance(record, Operation)]
     report = Report(plan)
     report.operations.update((type(one).__name__, _shown(one)) for one in operations)
     report.faults.update(record.name for record in records if isinstance(record, Fault))
     report.violations = check(operations)
-    unanswered = [one for one in operations if SWEEP in one.name and one.outcome == UNKNOWN]
+    unanswered = [one for one in operations if SWEEP in one.name and one.outcome in (UNKNOWN, NOT_SENT)]
     if unanswered:
         report.problems.append(f"{len(unanswered)} calls had no answer after the last fault: {unanswered[0]}")
-    if errors:
-        report.problems.append(f"{len(errors)} internal errors were logged: {errors[0][:2000]}")
-    report.problems += _too_little(plan, report)
+    report.problems += [*troubles[:5], *_too_little(plan, report)]
     return report
 
 
@@ -139,8 +140,8 @@ def _faults(plan: Plan, deployment: Deployment) -> Iterator[Fault]:
 
 
 @contextmanager
-def _working(plan: Plan, deployment: Deployment) -> Iterator[Any]:
-    """The client processes at work; the block gets a function that lets them stop and sweep, and waits for it."""
+def _working(plan: Plan, deployment: Deployment) -> Iterator[Callable[[], list[str]]]:
+    """The client processes at work; the block gets a function that lets them sweep and end, and answers what failed."""
     context = multiprocessing.get_context("spawn")
     ready, stopping = context.Barrier(plan.processes + 1), context.Event()
     inboxes = [context.Queue() for _ in range(plan.processes)]
@@ -164,12 +165,12 @@ def _working(plan: Plan, deployment: Deployment) -> Iterator[Any]:
             process.start()
         ready.wait(_READY_SECONDS)
 
-        def sweep() -> None:
+        def sweep() -> list[str]:
             stopping.set()
+            give_up = time.monotonic() + _SWEEP_SECONDS
             for process in processes:
-                process.join(_SWEEP_SECONDS)
-                if process.exitcode != 0:
-                    raise RuntimeError(f"{process.name} ended with {process.exitcode}")
+                process.join(max(0.0, give_up - time.monotonic()))
+            return [f"{one.name} ended with {one.exitcode}" for one in processes if one.exitcode != 0]
 
         yield sweep
     finally:

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.consistency.checking import Rule
-from tests.consistency.history import MOVED_ON, REUSED, REVOKED, UNKNOWN, Target
+from tests.consistency.history import MOVED_ON, NOT_SENT, REUSED, REVOKED, UNKNOWN, Target
 from tests.consistency.stories import Story
 
 
@@ -225,6 +225,15 @@ def test_a_login_that_an_older_barrier_ends_is_found() -> None:
     story.issue()
     story.look("s-a0", False)
     assert broken(story) == [(Rule.KEPT, ["op-1", "op-2"])]
+
+
+def test_a_cause_that_was_not_sent_is_none() -> None:
+    """A Revoke that found no connection cannot be why a token is inactive."""
+    story = Story()
+    story.issue()
+    story.revoke(Target.SESSION, "s", outcome=NOT_SENT)
+    story.look("s-a0", False)
+    assert broken(story) == [(Rule.KEPT, ["op-0", "op-2"])]
 
 
 def test_a_cause_that_comes_too_late_is_found() -> None:

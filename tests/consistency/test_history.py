@@ -71,5 +71,6 @@ def test_silence_after_the_last_fault_makes_it_bad() -> None:
 
 def test_a_logged_defect_makes_it_bad() -> None:
     """Even if its caller had gone away and could not be told."""
-    report = judge(PLAN, [*simulate(1, 2000), FAULT], ['{"event": "internal error"}'])
+    report = judge(PLAN, [*simulate(1, 2000), FAULT], ["logged by a node: internal error"])
     assert not report.is_good
+    assert "PROBLEM: logged by a node: internal error" in str(report)

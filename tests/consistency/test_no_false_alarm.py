@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.consistency.history import MOVED_ON, REUSED, REVOKED, UNKNOWN, Target
+from tests.consistency.history import MOVED_ON, NOT_SENT, REUSED, REVOKED, UNKNOWN, Target
 from tests.consistency.stories import Story
 
 BARRIERS = [(Target.SUBJECT, "ada"), (Target.DEVICE, "ada|phone"), (Target.CLIENT, "app")]
@@ -168,6 +168,16 @@ def test_a_batch_may_hold_inactive_tokens_of_a_family_that_lives() -> None:
     story.revoke(Target.TOKEN, "s-a0", outcome=UNKNOWN)
     for token, active in (("s0", False), ("s1", True), ("s-a0", False), ("s-a1", True)):
         story.look(token, active, at=(30, 40), batch="b")
+    assert story.violations() == []
+
+
+def test_what_was_not_sent_is_no_violation() -> None:
+    """Whatever it was."""
+    story = Story()
+    story.issue()
+    story.refresh("s0", outcome=NOT_SENT)
+    story.revoke(Target.SESSION, "s", outcome=NOT_SENT)
+    story.look("s0", True)
     assert story.violations() == []
 
 

@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,7 +57,10 @@ def serving(data_dir: Path, *flags: str, **settings: str) -> Iterator[ServerProc
         [*command, "--listen", "127.0.0.1:0", *flags], stderr=subprocess.PIPE, text=True, env=_environment(settings)
     ) as process:
         try:
-            yield ServerProcess(data_dir, process, _address(process))
+            address = _address(process)
+            # Whatever else it says is read, so that it never has to wait with its log.
+            threading.Thread(target=deque, args=(process.stderr, 0), daemon=True).start()
+            yield ServerProcess(data_dir, process, address)
         finally:
             process.kill()
 

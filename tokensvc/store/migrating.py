@@ -12,7 +12,8 @@ from sqlalchemy.exc import DBAPIError
 
 from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.store.database import Database
-from tokensvc.store.sqlite import sqlite_engine, unavailable
+from tokensvc.store.outages import unavailable
+from tokensvc.store.sqlite import sqlite_engine
 
 
 def upgrade_sqlite(path: Path) -> tuple[str | None, str | None]:

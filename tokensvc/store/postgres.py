@@ -6,18 +6,15 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import asyncpg
-import structlog
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.store.dialects import Dialect, PostgresDialect
+from tokensvc.store.outages import Outages
 from tokensvc.store.postgres_url import data_source
 
 T = TypeVar("T")
-
-_log = structlog.get_logger(__name__)
 
 # Errors of what was written, not of the database: they concern the unit that wrote it.
 _DEFECTS = (IntegrityError, DataError, ProgrammingError)
@@ -37,6 +34,7 @@ class PostgresDatabase:
 
     def __init__(self, url: str, *, timeout: float, read_only: bool = False) -> None:
         self._timeout = timeout
+        self._outages = Outages()
         self._engine = _engine(data_source(url, writing=not read_only), timeout)
         self._writing = _KeptConnection(self._engine)
         self._following = _KeptConnection(self._engine.execution_options(isolation_level="AUTOCOMMIT"))
@@ -95,16 +93,16 @@ class PostgresDatabase:
                 return await run(work)  # type: ignore[no-any-return]
         except _ConflictError as error:
             if last:
-                raise _unavailable(error) from error
+                raise self._outages.refusal(error) from error
             raise
         except DBAPIError as error:
             if not last and getattr(error.orig, "sqlstate", None) in _CONFLICTS:
                 raise _ConflictError from error
             if isinstance(error, _DEFECTS):
                 raise
-            raise _unavailable(error) from error
+            raise self._outages.refusal(error) from error
         except _OUTAGES as error:
-            raise _unavailable(error) from error
+            raise self._outages.refusal(error) from error
 
 
 class _ConflictError(Exception):
@@ -187,8 +185,3 @@ def _engine(dsn: str, timeout: float) -> AsyncEngine:
         pool_timeout=timeout,
         hide_parameters=True,  # an error that is logged must not show what was to be written
     )
-
-
-def _unavailable(error: BaseException) -> RefusedError:
-    _log.error("the database failed", error=str(getattr(error, "orig", None) or error) or type(error).__name__)
-    return RefusedError(Reason.STORE_UNAVAILABLE, "the database is not available")

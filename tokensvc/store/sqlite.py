@@ -8,17 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-import structlog
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.pool import SingletonThreadPool
 
-from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.store.dialects import Dialect, SqliteDialect
+from tokensvc.store.outages import Outages
 
 T = TypeVar("T")
-
-_log = structlog.get_logger(__name__)
 
 _BUSY_TIMEOUT_MS = 5000
 _RETRY_SECONDS = 0.01
@@ -33,6 +30,7 @@ class SqliteDatabase:
     dialect: Dialect = SqliteDialect()
 
     def __init__(self, path: Path) -> None:
+        self._outages = Outages()
         self._writing = sqlite_engine(path, begin="BEGIN IMMEDIATE")
         self._reading = sqlite_engine(path, begin="BEGIN")
         self._writer = ThreadPoolExecutor(1, "tokensvc-writer")
@@ -59,7 +57,7 @@ class SqliteDatabase:
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
                 return None
-            raise unavailable() from error
+            raise self._outages.refusal(error) from error
 
     async def settings(self) -> dict[str, str]:
         """What the connection that writes says of its durability."""
@@ -89,8 +87,7 @@ class SqliteDatabase:
         except _DEFECTS:
             raise
         except DBAPIError as error:
-            _log.error("the database failed", error=str(error.orig))
-            raise unavailable() from error
+            raise self._outages.refusal(error) from error
 
 
 def sqlite_engine(path: Path, *, begin: str) -> Engine:
@@ -128,8 +125,3 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             time.sleep(_RETRY_SECONDS)
         else:
             return
-
-
-def unavailable() -> RefusedError:
-    """What the caller is told when the database fails; the driver's words go into the cause."""
-    return RefusedError(Reason.STORE_UNAVAILABLE, "the database is not available")
