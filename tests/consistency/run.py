@@ -71,8 +71,7 @@ def run(plan: Plan, directory: Path) -> Report:
     with deployed(directory, postgres=plan.postgres) as deployment:
         with _working(plan, deployment) as sweep:
             try:
-                for fault in _faults(plan, deployment):
-                    faults.append(fault)
+                faults.extend(_faults(plan, deployment))
                 for node in deployment.nodes:
                     node.check_running()
             except NotReadyError as error:
