@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from tokensvc.domain.client import Client
 from tokensvc.domain.revocation import EntryKind, LogEntry
@@ -13,6 +13,15 @@ from tokensvc.store.rows import client_from, log_entry_from
 
 _PAGE = 10_000
 _ABOUT_CLIENTS = frozenset({EntryKind.CLIENT, EntryKind.CLIENT_CHANGED})
+
+_LOG = schema.revocation_log
+_HEAD = select(schema.log_head.c.revision)
+# The head and what lies behind a revision in one statement, so that a look is one exchange with the database.
+_TAIL = (
+    select(schema.log_head.c.revision, *_LOG.c)
+    .select_from(schema.log_head.outerjoin(_LOG, _LOG.c.revision > bindparam("after")))
+    .order_by(_LOG.c.revision)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +36,13 @@ class Tail:
 def read_tail(connection: Connection, after: int) -> Tail | None:
     """Answer what the log holds behind revision `after`; None if a part of that has been pruned already.
 
-    Its statements need not see the same state: entries up to a head that was read before them are all there, and a
-    client that is newer than the head comes once more with its own entry.
+    The clients are read after the log. One that is newer than the head comes once more with its own entry.
     """
-    head = _head(connection)
+    rows = connection.execute(_TAIL, {"after": after}).all()
+    head = int(rows[0][0])
     if head == after:
         return Tail(head, [], [])
-    entries = _entries(connection, after, head)
+    entries = [log_entry_from(entry) for _, *entry in rows if entry[0] is not None]
     if len(entries) != head - after:
         return None
     about = sorted({entry.key for entry in entries if entry.kind in _ABOUT_CLIENTS})
@@ -65,9 +74,9 @@ def begin_reading(connection: Connection, now: int) -> Reading:
     """Begin with a new view of everything that is still needed.
 
     A long log takes seconds to read. So it is read in pages, each of which is quick, and other work goes on in between.
-    They need not see the same state, for the reason that the tail's statements need not.
+    They need not see the same state: entries up to a head that was read before them are all there.
     """
-    reading = Reading(View(), _head(connection), 0)
+    reading = Reading(View(), int(connection.execute(_HEAD).scalar_one()), 0)
     reading.view.clients = {client.client_id: client for client in _clients(connection)}
     reading.take(read_page(connection, reading, now))
     return reading
@@ -75,11 +84,10 @@ def begin_reading(connection: Connection, now: int) -> Reading:
 
 def read_page(connection: Connection, reading: Reading, now: int) -> list[LogEntry]:
     """The entries that come next."""
-    log = schema.revocation_log
     found = connection.execute(
-        select(log)
-        .where(log.c.revision > reading.reached, log.c.revision <= reading.head, log.c.expires_at >= now - GRACE)
-        .order_by(log.c.revision)
+        select(_LOG)
+        .where(_LOG.c.revision > reading.reached, _LOG.c.revision <= reading.head, _LOG.c.expires_at >= now - GRACE)
+        .order_by(_LOG.c.revision)
         .limit(_PAGE)
     )
     return list(map(log_entry_from, found))
@@ -91,18 +99,6 @@ def advance(view: View, tail: Tail) -> None:
         view.apply(entry)
     if tail.clients:  # a new mapping: decisions in another thread may still be reading the old one
         view.clients = view.clients | {client.client_id: client for client in tail.clients}
-
-
-def _head(connection: Connection) -> int:
-    return int(connection.execute(select(schema.log_head.c.revision)).scalar_one())
-
-
-def _entries(connection: Connection, after: int, head: int) -> list[LogEntry]:
-    log = schema.revocation_log
-    found = connection.execute(
-        select(log).where(log.c.revision > after, log.c.revision <= head).order_by(log.c.revision)
-    )
-    return list(map(log_entry_from, found))
 
 
 def _clients(connection: Connection, only: Iterable[str] | None = None) -> list[Client]:
