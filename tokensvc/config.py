@@ -44,7 +44,9 @@ class Settings(BaseSettings):
         pattern=r"^[\x21-\x7e]{1,255}$",
         description="Issuer identifier: the claim iss of every token.",
     )
-    linger_ms: float = Field(2, ge=0, le=50, description="How long a busy group commit gathers; 0 turns it off.")
+    linger_ms: float = Field(
+        2, ge=0, le=50, description="How long a busy group commit, or look at the log, gathers; 0 turns it off."
+    )
     pace_ms: float = Field(1, ge=0, le=20, description="Tick on which a busy server's RPCs go on; 0 turns it off.")
     database_timeout: float = Field(3, gt=0, le=60, description="Seconds after which PostgreSQL counts as gone.")
     workers: int = Field(1, ge=1, le=256, description="Processes that serve, all on the same address.")

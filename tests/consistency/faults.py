@@ -7,10 +7,10 @@ from contextlib import closing
 from random import Random
 
 from tests.consistency.history import Fault
-from tests.consistency.nodes import Deployment, Node
+from tests.consistency.nodes import START_SECONDS, Deployment, Node
 from tests.postgres import Postgres
 
-_POSTGRES_STARTS = 3
+_RETRY_SECONDS = 0.2
 
 
 class Faults:
@@ -133,13 +133,15 @@ class Faults:
         return self._deployment.postgres
 
     def _start_postgres(self) -> None:
-        """A backend that outlives its killed postmaster by a moment makes the first attempt fail."""
-        for left in reversed(range(_POSTGRES_STARTS)):
+        """Until a backend that has outlived its killed postmaster is gone, every attempt fails."""
+        give_up = time.monotonic() + START_SECONDS
+        while True:
             try:
                 self._postgres.start()
             except RuntimeError:
-                if not left:
+                if time.monotonic() > give_up:
                     raise
+                time.sleep(_RETRY_SECONDS)
             else:
                 return
 

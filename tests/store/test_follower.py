@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests import virtual_time
 from tests.fakes import FakeClock
 from tests.store.fake_database import FakeDatabase
 from tests.store.samples import a_session, an_access_token
@@ -263,3 +264,28 @@ async def test_what_is_dead_is_forgotten(follower: Follower, database: FakeDatab
     database.append("two")
     view = await viewing(follower)
     assert not ends(view, "one")
+
+
+@pytest.mark.parametrize(("waiting", "reads"), [(3, 2), (1, 3)], ids=["several", "few"])
+def test_a_look_that_several_wait_for_lingers(waiting: int, reads: int) -> None:
+    """Who comes just after a look has ended still gets into the next one, if several wait for that; few never wait."""
+
+    async def scenario() -> int:
+        database = FakeDatabase()
+        database.version = None  # as a database that only a read can tell of
+        follower = Follower(database, FakeClock(), linger=0.002)
+        await viewing(follower)
+        database.reads = 0
+        database.may_answer.clear()
+        first = viewing(follower)
+        await loop_passes()
+        others = [viewing(follower) for _ in range(waiting)]
+        await loop_passes()
+        database.may_answer.set()
+        await first
+        await loop_passes()
+        await asyncio.gather(*others, viewing(follower))
+        await database.close()
+        return database.reads
+
+    assert virtual_time.run(scenario()) == reads

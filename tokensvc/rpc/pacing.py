@@ -7,7 +7,9 @@ from tokensvc.gathering import gather_more
 
 _WINDOW = 0.01
 _REST = 0.1
-_MEMORY = 4
+_MEMORY = 8  # ticks
+_SHORT_MEMORY = 4
+_LITTLE = 4
 _CREDIT = 1.6
 
 
@@ -31,7 +33,7 @@ class Pacer:
     sending an answer. Between the two each does its own work, which takes longer than the sending.
     """
 
-    def __init__(self, tick: float, *, enough: int = 10, busy: int = 8) -> None:
+    def __init__(self, tick: float, *, enough: int = 9, busy: int = 8) -> None:
         self._tick = tick
         self._enough = enough  # RPCs a tick that make pacing pay
         self._busy = busy  # arrivals in one window that make a try worth while
@@ -76,7 +78,9 @@ class Pacer:
         # A try begins with credit: RPCs come together only because of the ticks, so the first ones gather few.
         average = self._average or _CREDIT * self._enough
         self._gathered = gathered
-        self._average = average + (gathered - average) / _MEMORY
+        # Under load some ticks gather little, between two bursts; next to nothing is what a lone caller brings.
+        memory = _MEMORY if _LITTLE * gathered > average else _SHORT_MEMORY
+        self._average = average + (gathered - average) / memory
         if self._average < self._enough:
             self._gathered, self._average = 0, 0.0
             self._window_ends, self._arrivals = asyncio.get_running_loop().time() + _REST, -(2**30)

@@ -13,6 +13,7 @@ from tokensvc.store.database import Database
 from tokensvc.store.log_reader import Tail, advance, begin_reading, read_page, read_tail
 
 _FORGET_EVERY = 60_000
+_SEVERAL = 3
 
 AsOf = Callable[[Connection, int], int]
 """Answers from when the state is that a look finds; it is asked first, with the moment at which the look began."""
@@ -30,11 +31,16 @@ class Follower:
     """Follows the log. A reader gets a view that was compared with the database after the reader arrived.
 
     Readers that the event loop has ready in the same moment share one comparison, and those that wait for a look at the
-    log share one look: at most one is under way and one is to come.
+    log share one look: at most one is under way and one is to come. While several share them, the next one lingers for
+    `linger` seconds, so that more do; one that few wait for never does.
     """
 
-    def __init__(self, database: Database, clock: Clock, as_of: AsOf = lambda _connection, began: began) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, as_of: AsOf = lambda _connection, began: began, *, linger: float = 0
+    ) -> None:
         self._database = database
+        self._linger = linger
+        self._joined = 0  # readers who wait for the look to come
         self._clock = clock
         self._as_of = as_of
         self._view: View | None = None
@@ -86,12 +92,16 @@ class Follower:
     async def look(self) -> View:
         """Answer the view after a look that begins after this call."""
         if self._to_come is None:
+            self._joined = 0
             self._to_come = asyncio.create_task(self._look_after(self._under_way))
+        self._joined += 1
         return await asyncio.shield(self._to_come)  # a reader that goes away leaves the look to the others
 
     async def _look_after(self, previous: asyncio.Task[View] | None) -> View:
         if previous is not None:
             await asyncio.wait([previous])
+            if self._linger and self._joined >= _SEVERAL:
+                await asyncio.sleep(self._linger)
         self._under_way, self._to_come = self._to_come, None  # from here on it is too late to join
         return self._unchanged() or await self._look()
 

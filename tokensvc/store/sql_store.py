@@ -33,7 +33,7 @@ class SqlStore:
         self._database = database
         self.replica = Replica(replica, clock) if replica else None
         self._batch = Batch(database.dialect)
-        self._follower = Follower(database, clock)
+        self._follower = Follower(database, clock, linger=linger)
         self._leases = Leases(database)
         self._commits = GroupCommit(self._transact, linger=linger)
         self._writing_failed = False
