@@ -62,7 +62,7 @@ async def test_units_that_arrive_together_share_a_transaction(transactions: Tran
 
 
 async def test_units_that_arrive_during_a_transaction_share_the_next(transactions: Transactions) -> None:
-    """While one unit is being written the others gather."""
+    """While one unit is being written the others gather; what was done is counted."""
     commits = GroupCommit(transactions, linger=0)
     transactions.may_go_on.clear()
     first = commit_all(commits, 1)
@@ -72,6 +72,7 @@ async def test_units_that_arrive_during_a_transaction_share_the_next(transaction
     transactions.may_go_on.set()
     await asyncio.gather(*first, *others)
     assert transactions.sizes == [1, 3]
+    assert commits.counts == CommitCounts(units=4, batches=2)
 
 
 async def test_a_batch_has_a_largest_size(transactions: Transactions) -> None:
@@ -165,16 +166,3 @@ async def test_a_unit_that_nobody_waits_for_any_more_is_not_begun(transactions: 
     transactions.may_go_on.set()
     await staying
     assert transactions.sizes == [1, 1]
-
-
-async def test_what_was_done_is_counted(transactions: Transactions) -> None:
-    """Units, and the batches that they shared."""
-    commits = GroupCommit(transactions, linger=0)
-    transactions.may_go_on.clear()
-    first = commit_all(commits, 1)
-    await loop_passes()
-    others = commit_all(commits, 3)
-    await loop_passes()
-    transactions.may_go_on.set()
-    await asyncio.gather(*first, *others)
-    assert commits.counts == CommitCounts(units=4, batches=2)

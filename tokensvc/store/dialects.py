@@ -32,11 +32,11 @@ class _SessionUuid(TypeDecorator[str]):
     impl = Uuid
     cache_ok = True
 
-    def process_bind_param(self, value: str | None, dialect: Driver) -> UUID | None:  # noqa: ARG002
+    def process_bind_param(self, value: str | None, dialect: Driver) -> UUID | None:  # noqa: ARG002 - the base passes it
         """From base64url."""
         return None if value is None else UUID(bytes=base64.urlsafe_b64decode(value + "=="))
 
-    def process_result_value(self, value: UUID | None, dialect: Driver) -> str | None:  # noqa: ARG002
+    def process_result_value(self, value: UUID | None, dialect: Driver) -> str | None:  # noqa: ARG002 - the base passes it
         """To base64url."""
         return None if value is None else base64.urlsafe_b64encode(value.bytes).rstrip(b"=").decode()
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
 import asyncpg
 from sqlalchemy import Connection, text
@@ -41,7 +41,7 @@ class PostgresDatabase:
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in a transaction; after a conflict with another node, again. A lost connection is not retried.
+        """Run `work` in a transaction; again after a conflict with another node, or a connection lost before COMMIT.
 
         When the answer to a COMMIT is lost nobody knows whether it counts; what follows is the caller's to decide.
         """
@@ -86,11 +86,15 @@ class PostgresDatabase:
         await self._engine.dispose()
 
     async def _run(
-        self, run: Callable[[Callable[[Connection], T]], Any], work: Callable[[Connection], T], *, last: bool = False
+        self,
+        run: Callable[[Callable[[Connection], T]], Awaitable[T]],
+        work: Callable[[Connection], T],
+        *,
+        last: bool = False,
     ) -> T:
         try:
             async with asyncio.timeout(self._timeout):
-                return await run(work)  # type: ignore[no-any-return]
+                return await run(work)
         except _ConflictError as error:
             if last:
                 raise self._outages.refusal(error) from error

@@ -8,6 +8,13 @@ down_revision = None
 
 
 def upgrade() -> None:
+    _create_sessions()
+    _create_log()
+    _create_clients_and_keys()
+    _create_audit()
+
+
+def _create_sessions() -> None:
     op.create_table(
         "sessions",
         sa.Column("started_at", sa.BigInteger, nullable=False),
@@ -34,6 +41,9 @@ def upgrade() -> None:
     op.create_index("sessions_by_subject", "sessions", ["subject"])
     op.create_index("sessions_by_client", "sessions", ["client_id", "started_at"])
     op.create_index("sessions_by_expiry", "sessions", ["expires_at"])
+
+
+def _create_log() -> None:
     op.create_table(
         "revocation_log",
         sa.Column("revision", sa.BigInteger, primary_key=True, autoincrement=False),
@@ -61,6 +71,9 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("barriers_by_expiry", "barriers", ["expires_at"])
+
+
+def _create_clients_and_keys() -> None:
     op.create_table(
         "clients",
         sa.Column("client_id", sa.Text, primary_key=True),
@@ -80,6 +93,9 @@ def upgrade() -> None:
         sa.Column("wrapped", sa.LargeBinary, nullable=False),
         sa.Column("public_jwk", sa.Text, nullable=False),
     )
+
+
+def _create_audit() -> None:
     op.create_table(
         "audit_events",
         sa.Column("sequence", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
