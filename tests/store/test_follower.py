@@ -136,6 +136,7 @@ async def test_a_failed_look_fails_everybody_it_was_for(follower: Follower, data
     database.fails = 1000
     answers = await asyncio.gather(*(viewing(follower) for _ in range(3)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [RefusedError] * 3
+    assert len(set(map(id, answers))) == 3, "each raises one of its own, so that their tracebacks do not mix"
     database.fails = 0
     assert ends(await viewing(follower), "one")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, text
 
 from tests.fakes import FakeClock
 from tests.postgres import Postgres
@@ -75,6 +76,33 @@ def ending(name: str) -> Unit[None]:
         return Effects(None, session=ended, log=(an_entry(EntryKind.SESSION, sid(name)), an_entry()))
 
     return Unit(decide, session_id=sid(name))
+
+
+async def test_statements_are_planned_once(store: SqlStore, server: Postgres) -> None:
+    """Rotations one after the other: nothing is planned anew for its values, and rows are found by an index.
+
+    The tables are new, so PostgreSQL knows nothing of their size yet.
+    """
+    database = PostgresDatabase(server.url(), timeout=TIMEOUT)
+    watched = SqlStore(database, FakeClock(), linger=0)
+    scans = "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'sessions'"
+    before = await database.read(lambda connection: connection.execute(text(scans)).scalar_one())
+    for _ in range(10):
+        await watched.commit(rotating())
+
+    def work(connection: Connection) -> tuple[int, int]:
+        connection.execute(text("SELECT pg_stat_force_next_flush()"))
+        plans = (
+            "SELECT sum(generic_plans), sum(custom_plans) FROM pg_prepared_statements WHERE statement LIKE '%sessions%'"
+        )
+        generic, custom = connection.execute(text(plans)).one()
+        return int(generic), int(custom)
+
+    generic, custom = await database.write(work)
+    assert generic >= 20, "locking and updating, ten times each"
+    assert custom == 0
+    assert await database.read(lambda connection: connection.execute(text(scans)).scalar_one()) == before
+    await watched.close()
 
 
 async def test_of_two_nodes_that_begin_one_session_both_succeed(nodes: list[Store]) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from tokensvc.gathering import gather_more
+from tokensvc.gathering import Gathering
 
 _WINDOW = 0.01
 _REST = 0.1
@@ -35,11 +35,11 @@ class Pacer:
 
     def __init__(self, tick: float, *, enough: int = 9, busy: int = 8) -> None:
         self._tick = tick
+        self._gathering = Gathering(tick)
         self._enough = enough  # RPCs a tick that make pacing pay
         self._busy = busy  # arrivals in one window that make a try worth while
         self._waiting: list[asyncio.Future[None]] = []
         self._ticking: asyncio.Task[None] | None = None
-        self._gathered = 0  # RPCs in the last tick
         self._average = 0.0  # RPCs a tick over the last few; zero between tries
         self._window_ends = 0.0
         self._arrivals = 0
@@ -65,7 +65,7 @@ class Pacer:
         return self._arrivals >= self._busy
 
     async def _run_tick(self) -> None:
-        await gather_more(lambda: len(self._waiting), self._gathered, self._tick)
+        await self._gathering.more(lambda: len(self._waiting))
         waiting, self._waiting, self._ticking = self._waiting, [], None
         self.counts.ticks += 1
         self.counts.paced += len(waiting)
@@ -77,10 +77,9 @@ class Pacer:
     def _judge(self, gathered: int) -> None:
         # A try begins with credit: RPCs come together only because of the ticks, so the first ones gather few.
         average = self._average or _CREDIT * self._enough
-        self._gathered = gathered
         # Under load some ticks gather little, between two bursts; next to nothing is what a lone caller brings.
         memory = _MEMORY if _LITTLE * gathered > average else _SHORT_MEMORY
         self._average = average + (gathered - average) / memory
         if self._average < self._enough:
-            self._gathered, self._average = 0, 0.0
+            self._average = 0.0
             self._window_ends, self._arrivals = asyncio.get_running_loop().time() + _REST, -(2**30)

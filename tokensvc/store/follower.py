@@ -11,6 +11,7 @@ from tokensvc.domain.view import View
 from tokensvc.ports import Clock
 from tokensvc.store.database import Database
 from tokensvc.store.log_reader import Tail, advance, begin_reading, read_page, read_tail
+from tokensvc.store.outages import answer_error
 
 _FORGET_EVERY = 60_000
 _SEVERAL = 3
@@ -40,7 +41,6 @@ class Follower:
     ) -> None:
         self._database = database
         self._linger = linger
-        self._joined = 0  # readers who wait for the look to come
         self._clock = clock
         self._as_of = as_of
         self._view: View | None = None
@@ -48,8 +48,8 @@ class Follower:
         self._synchronised_at = 0
         self._forget_at = 0
         self._compared = False  # in this pass of the event loop
-        self._under_way: asyncio.Task[View] | None = None
-        self._to_come: asyncio.Task[View] | None = None
+        self._waiting: list[asyncio.Future[View]] = []  # for the look to come
+        self._looking: asyncio.Task[None] | None = None
         self.counts = FollowCounts()
 
     @property
@@ -91,19 +91,34 @@ class Follower:
 
     async def look(self) -> View:
         """Answer the view after a look that begins after this call."""
-        if self._to_come is None:
-            self._joined = 0
-            self._to_come = asyncio.create_task(self._look_after(self._under_way))
-        self._joined += 1
-        return await asyncio.shield(self._to_come)  # a reader that goes away leaves the look to the others
+        future: asyncio.Future[View] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look_in_turn())
+        return await future
 
-    async def _look_after(self, previous: asyncio.Task[View] | None) -> View:
-        if previous is not None:
-            await asyncio.wait([previous])
-            if self._linger and self._joined >= _SEVERAL:
-                await asyncio.sleep(self._linger)
-        self._under_way, self._to_come = self._to_come, None  # from here on it is too late to join
-        return self._unchanged() or await self._look()
+    async def _look_in_turn(self) -> None:
+        try:
+            await self._look_for_all()
+            while self._waiting:
+                if self._linger and len(self._waiting) >= _SEVERAL:
+                    await asyncio.sleep(self._linger)
+                await self._look_for_all()
+        finally:
+            self._looking = None
+
+    async def _look_for_all(self) -> None:
+        """One look for those who wait by now; who comes later waits for the next."""
+        waiting, self._waiting = self._waiting, []
+        try:
+            view = self._unchanged() or await self._look()
+        except Exception as error:  # noqa: BLE001 - what it is concerns the readers
+            for future in waiting:
+                answer_error(future, error)
+        else:
+            for future in waiting:
+                if not future.done():
+                    future.set_result(view)
 
     async def _look(self) -> View:
         self.counts.reads += 1

@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from tokensvc.domain.errors import Reason, RefusedError
-from tokensvc.gathering import gather_more
+from tokensvc.gathering import Gathering
 from tokensvc.ports import Committed, Unit
+from tokensvc.store.outages import answer_error, is_outage
 
 T = TypeVar("T")
 Transact = Callable[[Sequence[Unit[Any]]], Awaitable[Sequence[Committed[Any]]]]
@@ -35,6 +35,7 @@ class GroupCommit:
     def __init__(self, transact: Transact, *, linger: float, most: int = 512) -> None:
         self._transact = transact
         self._linger = linger
+        self._gathering = Gathering(linger)
         self._most = most
         self._queue: list[_Waiting] = []
         self._runner: asyncio.Task[None] | None = None
@@ -58,10 +59,9 @@ class GroupCommit:
             while self._queue:
                 batch, self._queue = self._queue[: self._most], self._queue[self._most :]
                 await self._serve([waiting for waiting in batch if not waiting[1].done()])
-                around = len(batch) + len(self._queue)
-                if self._linger and around > 1:
+                if self._linger and len(batch) + len(self._queue) > 1:
                     self.counts.lingers += 1
-                    await gather_more(lambda: len(self._queue), min(around, self._most), self._linger)
+                    await self._gathering.more(lambda: len(self._queue))
         finally:
             self._runner = None
 
@@ -73,9 +73,9 @@ class GroupCommit:
         try:
             results = await self._transact([unit for unit, _ in batch])
         except Exception as error:  # noqa: BLE001 - what one unit's decision or row raises concerns that unit alone
-            if len(batch) == 1 or _is_outage(error):
+            if len(batch) == 1 or is_outage(error):
                 for _, future in batch:
-                    _fail(future, error)
+                    answer_error(future, error)
             else:
                 for waiting in batch:
                     await self._serve([waiting])
@@ -83,17 +83,3 @@ class GroupCommit:
             for (_, future), result in zip(batch, results, strict=True):
                 if not future.done():
                     future.set_result(result)
-
-
-def _is_outage(error: Exception) -> bool:
-    return isinstance(error, RefusedError) and error.reason is Reason.STORE_UNAVAILABLE
-
-
-def _fail(future: "asyncio.Future[Committed[Any]]", error: Exception) -> None:
-    if future.done():
-        return
-    if _is_outage(error):  # shared by a batch: each caller raises one of its own, so that their tracebacks do not mix
-        own = RefusedError(Reason.STORE_UNAVAILABLE, str(error))
-        own.__cause__ = error.__cause__
-        error = own
-    future.set_exception(error)

@@ -1,6 +1,7 @@
 """Owns PostgreSQL: the connections that are kept, conflicts that are tried again, and what counts as an outage."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
@@ -25,6 +26,12 @@ _CONFLICTS: Final = frozenset({"40001", "40P01", "23505"})
 _ATTEMPTS = 6
 _FIRST_PAUSE = 0.005  # seconds
 _READERS = 4
+# To plan a statement anew for its values costs more than to execute it. All of them find their rows by an index, so one
+# plan is right for a table of any size; made while it is small, it must not read the whole of it when it has grown.
+_PLAN_ONCE: Final = """
+    SET plan_cache_mode = force_generic_plan; SET jit = off;
+    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off
+"""
 
 
 class PostgresDatabase:
@@ -177,8 +184,11 @@ def _engine(dsn: str, timeout: float) -> AsyncEngine:
 
     async def connect() -> asyncpg.Connection:
         connection = await asyncpg.connect(dsn, timeout=timeout, server_settings=settings)
-        if await connection.fetchval("SHOW synchronous_commit") == "off":
-            await connection.execute("SET synchronous_commit = on")
+        try:
+            await _adjust(connection)
+        except BaseException:
+            connection.terminate()
+            raise
         return connection
 
     return create_async_engine(
@@ -189,3 +199,12 @@ def _engine(dsn: str, timeout: float) -> AsyncEngine:
         pool_timeout=timeout,
         hide_parameters=True,  # an error that is logged must not show what was to be written
     )
+
+
+async def _adjust(connection: asyncpg.Connection) -> None:
+    """Make a new connection durable, and spare it what it need not do."""
+    if await connection.fetchval("SHOW synchronous_commit") == "off":
+        await connection.execute("SET synchronous_commit = on")
+    # An engine that only speaks PostgreSQL's protocol plans in its own way.
+    with contextlib.suppress(asyncpg.UndefinedObjectError):
+        await connection.execute(_PLAN_ONCE)
