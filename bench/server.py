@@ -15,7 +15,8 @@ import uvloop
 from tokensvc.app import build_server, clients_of, open_keys, open_store, system_clock, upgrade_schema
 from tokensvc.cli.serving import settle_collector
 from tokensvc.config import Settings, load_settings
-from tokensvc.domain.client import HOUR, Client, Permission, TokenPolicy
+from tokensvc.domain.client import Client, Permission
+from tokensvc.domain.policy import HOUR, TokenPolicy
 from tokensvc.rpc.server import RpcServer
 from tokensvc.store.sql_store import SqlStore
 

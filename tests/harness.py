@@ -18,7 +18,8 @@ from tokensvc_pb.v1 import (
 from tests.fakes import FakeClock, FakeRandomness
 from tokensvc.app import Keys, build_server, clients_of, open_keys, open_store
 from tokensvc.config import Settings, load_settings
-from tokensvc.domain.client import Client, Permission, TokenPolicy
+from tokensvc.domain.client import Client, Permission
+from tokensvc.domain.policy import TokenPolicy
 from tokensvc.ports import Store
 from tokensvc.rpc.server import RpcServer
 from tokensvc.services.clients import Clients

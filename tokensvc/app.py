@@ -17,7 +17,7 @@ from tokensvc.crypto.access_tokens import AccessTokenSigner
 from tokensvc.crypto.key_ring import RefreshTokenMac, first_keys, open_mac_keys, open_signing_keys
 from tokensvc.crypto.verified_cache import VerifiedCache
 from tokensvc.crypto.wrapping import Wrapper, create_root_key, load_root_key
-from tokensvc.domain.client import DAY
+from tokensvc.domain.policy import DAY
 from tokensvc.ports import AccessTokens, Clock, Randomness, RefreshTokens, Store
 from tokensvc.rpc import key_service, session_service, token_service
 from tokensvc.rpc.guard import Guard, Method, OpenMethod

@@ -15,7 +15,7 @@ from bench.cases import SERVICE, Server, Traffic
 from bench.server import AUDIENCE, SCOPES, USER_CLIENT
 from tokensvc.app import system_clock
 from tokensvc.crypto.key_ring import RefreshTokenMac
-from tokensvc.domain.client import DAY, TokenPolicy
+from tokensvc.domain.policy import DAY, TokenPolicy
 from tokensvc.domain.refresh_token import HANDLE_BYTES
 
 _SEED: Final = "bench"  # followed by the session's number it hashes to the session's handle

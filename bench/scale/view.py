@@ -7,7 +7,7 @@ from typing import Final
 
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
-from tokensvc.domain.client import HOUR
+from tokensvc.domain.policy import HOUR
 from tokensvc.domain.revocation import EntryKind, LogEntry
 from tokensvc.domain.view import View
 

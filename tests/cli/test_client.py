@@ -53,7 +53,7 @@ def test_every_option_of_create_arrives(run: Run) -> None:
         "retry_window": "0s",
         "scopes": ["read", "write"],
         "audiences": ["billing"],
-        "bind_device": True,
+        "binding": {"device": "reject"},
     }
 
 

@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from tokensvc.domain.client import DAY, MINUTE, SECOND, Client, Permission, TokenPolicy
+from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.effects import Effects, Refused
+from tokensvc.domain.policy import DAY, MINUTE, SECOND, TokenPolicy
 from tokensvc.domain.refresh import RefreshAttempt, Refreshed, decide_refresh
 from tokensvc.domain.refresh_token import RefreshToken, session_id_of
 from tokensvc.domain.session import ClientContext, Device, Grant, Session

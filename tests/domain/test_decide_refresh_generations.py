@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.domain.samples import GRANT, NOW, WINDOW, a_session, an_attempt, decide, phone, refreshed, refused
-from tokensvc.domain.client import DAY, HOUR, MAX_RETRY_WINDOW
 from tokensvc.domain.effects import AuditEvent, Effects
 from tokensvc.domain.errors import Reason
+from tokensvc.domain.policy import DAY, HOUR, MAX_RETRY_WINDOW
 from tokensvc.domain.refresh import REUSE
 from tokensvc.domain.refresh_token import MAX_GENERATION
 from tokensvc.domain.revocation import EntryKind, LogEntry

@@ -10,6 +10,7 @@ from tests.domain.samples import GRANT, NOW, PHONE, STRANGER, a_session, an_atte
 from tokensvc.domain.client import Client
 from tokensvc.domain.effects import Effects, Refused
 from tokensvc.domain.errors import Reason
+from tokensvc.domain.policy import BindingAction, BindingPolicy
 from tokensvc.domain.refresh import RefreshAttempt, Refreshed
 from tokensvc.domain.refresh_token import bound_digest
 from tokensvc.domain.session import Device, Session
@@ -46,7 +47,7 @@ class Scene:
 GOOD = Scene(
     attempt=an_attempt(5, credential_version="v1"),
     session=a_session(5, credential_digest=bound_digest(an_attempt().token.handle, "credential_version", "v1")),
-    client=phone(bind_device=True),
+    client=phone(binding=BindingPolicy(device=BindingAction.REJECT)),
 )
 
 Cause = Callable[[Scene], Scene]
@@ -142,8 +143,8 @@ def test_a_public_client_is_not_held_by_itself() -> None:
 
 
 def test_the_device_is_compared_only_where_the_policy_binds_it() -> None:
-    """Without bind_device another device may present the token."""
-    unbound = replace(GOOD, client=phone(bind_device=False)).asking(device_id="device-2")
+    """Where sessions are not bound to it another device may present the token."""
+    unbound = replace(GOOD, client=phone(binding=BindingPolicy())).asking(device_id="device-2")
     assert refreshed(unbound.decided())
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from tests.domain.samples import BFF, GRANT, NOW, STRANGER, a_session
 from tokensvc.domain.access_token import AccessToken
-from tokensvc.domain.client import MAX_ACCESS_TTL, MAX_REFRESH_TTL
 from tokensvc.domain.effects import AuditEvent, Effects
+from tokensvc.domain.policy import MAX_ACCESS_TTL, MAX_REFRESH_TTL
 from tokensvc.domain.revocation import EntryKind, LogEntry, device_key
 from tokensvc.domain.revoke import (
     Revocation,

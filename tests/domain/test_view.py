@@ -6,7 +6,7 @@ import pytest
 
 from tests.domain.samples import NOW
 from tokensvc.domain.access_token import AccessToken
-from tokensvc.domain.client import HOUR, MAX_ACCESS_TTL
+from tokensvc.domain.policy import HOUR, MAX_ACCESS_TTL
 from tokensvc.domain.revocation import EntryKind, LogEntry, device_key
 from tokensvc.domain.view import GRACE, View
 

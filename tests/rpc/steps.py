@@ -7,8 +7,8 @@ from tokensvc_pb.v1 import session_service_pb2 as sessions_pb
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
 from tests.harness import Caller, Service
-from tokensvc.domain.client import DAY
 from tokensvc.domain.effects import Effects
+from tokensvc.domain.policy import DAY
 from tokensvc.domain.revocation import EntryKind, LogEntry
 from tokensvc.ports import Rows, Unit
 

@@ -6,7 +6,7 @@ from tests.harness import Caller, Service, failure, policy_of
 from tests.rpc.steps import introspect, is_active, issue, session_of
 from tests.rpc.tables import tables_of
 from tokensvc.domain.access_token import RESERVED
-from tokensvc.domain.client import MINUTE
+from tokensvc.domain.policy import MINUTE
 
 
 @pytest.mark.parametrize(("asked", "given"), [(1, 1), (60, 60), (300, 300), (301, 300), (10**9, 300)])

@@ -3,7 +3,7 @@
 from tests.harness import Caller, Service, failure, policy_of
 from tests.rpc.steps import change_policy, introspect, is_active, issue, refresh
 from tests.rpc.tables import tables_of
-from tokensvc.domain.client import DAY, HOUR
+from tokensvc.domain.policy import DAY, HOUR
 
 
 async def test_an_unused_session_dies_of_idleness(service: Service, bff: Caller) -> None:

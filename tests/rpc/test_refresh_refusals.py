@@ -8,6 +8,7 @@ import pytest
 from tests.harness import Caller, Service, failure, policy_of
 from tests.rpc.steps import change_policy, introspect, issue, refresh
 from tests.rpc.tables import tables_of
+from tokensvc.domain.policy import BindingAction, BindingPolicy
 
 
 async def test_another_clients_token_is_refused_and_still_works(service: Service, bff: Caller) -> None:
@@ -153,7 +154,7 @@ async def test_a_genuine_token_without_a_session_is_invalid(service: Service, bf
 
 async def test_a_session_bound_to_its_device_is_refreshed_from_there_alone(service: Service) -> None:
     """Under a policy that binds the device, another or no device is refused before the generation is looked at."""
-    bound = await service.caller("bound", policy=policy_of(bind_device=True))
+    bound = await service.caller("bound", policy=policy_of(binding=BindingPolicy(device=BindingAction.REJECT)))
     issued = await issue(bound, device={"id": "phone-1"})
     second = await refresh(bound, issued.refresh_token, device_id="phone-1")
     third = await refresh(bound, second.refresh_token, device_id="phone-1")

@@ -7,7 +7,7 @@ import pytest
 from tests.harness import Caller, Service, failure, policy_of
 from tests.rpc.steps import change_policy, is_active, issue, refresh, session_of
 from tests.rpc.tables import rows_of
-from tokensvc.domain.client import HOUR, SECOND
+from tokensvc.domain.policy import HOUR, SECOND
 
 
 async def _rotated(caller: Caller, times: int) -> tuple[list[str], list[str]]:

@@ -6,8 +6,8 @@ it; a refresh token knows whether it was spent, and which one followed it.
 
 from dataclasses import dataclass, field
 
-from tokensvc.domain.client import HOUR
 from tokensvc.domain.errors import Reason
+from tokensvc.domain.policy import HOUR
 from tokensvc.services.token_set import TokenSet
 
 

@@ -9,16 +9,10 @@ from tests.fakes import FakeClock
 from tests.harness import policy_of
 from tests.services.recording_store import RecordingStore
 from tests.services.use_cases import UseCases
-from tokensvc.domain.client import (
-    MAX_ACCESS_TTL,
-    MAX_REFRESH_TTL,
-    MAX_RETRY_WINDOW,
-    SECOND,
-    Client,
-    Permission,
-)
+from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.effects import AuditEvent
 from tokensvc.domain.errors import Reason, RefusedError
+from tokensvc.domain.policy import MAX_ACCESS_TTL, MAX_REFRESH_TTL, MAX_RETRY_WINDOW, SECOND
 from tokensvc.domain.revocation import EntryKind
 from tokensvc.services.clients import authenticate, hash_secret
 

@@ -22,8 +22,8 @@ from tests.fakes import FakeClock
 from tests.harness import policy_of
 from tests.services.history_model import Family, Model, Rules, Slip
 from tests.services.use_cases import UseCases, new_keys
-from tokensvc.domain.client import DAY, HOUR, MINUTE, SECOND
 from tokensvc.domain.errors import Reason, RefusedError
+from tokensvc.domain.policy import DAY, HOUR, MINUTE, SECOND
 from tokensvc.domain.session import Device
 from tokensvc.ports import Store
 from tokensvc.services.revoke import ClientTarget, DeviceTarget, SessionTarget, SubjectTarget, TokenTarget

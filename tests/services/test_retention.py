@@ -14,8 +14,8 @@ from tests.fakes import FakeClock
 from tests.services.use_cases import UseCases, new_keys
 from tests.store.kinds import open_sqlite_store
 from tests.virtual_time import run
-from tokensvc.domain.client import DAY, HOUR
 from tokensvc.domain.errors import Reason, RefusedError
+from tokensvc.domain.policy import DAY, HOUR
 from tokensvc.ports import BEAT
 from tokensvc.services.retention import Retention, beat
 from tokensvc.store.memory import MemoryStore

@@ -8,7 +8,7 @@ from tests.domain.samples import GRANT, NOW
 from tests.fakes import FakeRandomness
 from tests.harness import ISSUER
 from tokensvc.domain.access_token import AccessToken
-from tokensvc.domain.client import MINUTE
+from tokensvc.domain.policy import MINUTE
 from tokensvc.services.token_set import AccessTokenMinter, TokenSet
 
 

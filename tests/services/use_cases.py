@@ -8,7 +8,8 @@ from tests.harness import ISSUER, policy_of
 from tokensvc.crypto.access_tokens import AccessTokenSigner
 from tokensvc.crypto.key_ring import RefreshTokenMac, first_keys, open_mac_keys, open_signing_keys
 from tokensvc.crypto.wrapping import Wrapper
-from tokensvc.domain.client import Client, Permission, TokenPolicy
+from tokensvc.domain.client import Client, Permission
+from tokensvc.domain.policy import TokenPolicy
 from tokensvc.ports import AccessTokens, RefreshTokens, Store
 from tokensvc.services.call import Call
 from tokensvc.services.clients import Clients

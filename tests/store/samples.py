@@ -3,8 +3,8 @@
 from typing import Any, TypeVar
 
 from tokensvc.domain.access_token import AccessToken
-from tokensvc.domain.client import DAY, HOUR, MINUTE
 from tokensvc.domain.effects import Effects
+from tokensvc.domain.policy import DAY, HOUR, MINUTE
 from tokensvc.domain.refresh_token import session_id_of
 from tokensvc.domain.revocation import EntryKind, LogEntry
 from tokensvc.domain.session import Device, Grant, Session, begin

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from tests.store.samples import NOW, a_session, an_entry, sid, writing
-from tokensvc.domain.client import HOUR
 from tokensvc.domain.effects import Effects
+from tokensvc.domain.policy import HOUR
 from tokensvc.domain.revocation import EntryKind, LogEntry
 from tokensvc.domain.session import Device, Session
 from tokensvc.ports import Rows, Store, Unit

@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from tests.store.samples import NOW, a_session, an_entry, rotating, sid, stored, writing
-from tokensvc.domain.client import Client, TokenPolicy
+from tokensvc.domain.client import Client
 from tokensvc.domain.effects import Effects, Refused
 from tokensvc.domain.errors import Reason, RefusedError
+from tokensvc.domain.policy import TokenPolicy
 from tokensvc.domain.refresh import RefreshAttempt, Refreshed, decide_refresh
 from tokensvc.domain.refresh_token import RefreshToken
 from tokensvc.domain.session import Session

@@ -4,9 +4,13 @@ import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.store.samples import NOW, a_session, sid, stored, writing
-from tokensvc.domain.client import MINUTE, Client, Permission, TokenPolicy
+from tokensvc.domain.client import Client, Permission
+from tokensvc.domain.policy import MINUTE, BindingAction, BindingPolicy, TokenPolicy
 from tokensvc.domain.session import ClientContext, Device, Grant, Session
 from tokensvc.store.sql_store import SqlStore
 
@@ -39,6 +43,24 @@ async def test_policy_fields_that_are_not_known_are_left_out(sqlite_store: SqlSt
     """A field that another version has put into a policy does not keep the client from being read."""
     write_client(path, {"policy": {"access_ttl": MINUTE, "colour": "red"}})
     assert (await read_client(sqlite_store)).policy == TokenPolicy(access_ttl=MINUTE)
+
+
+async def test_a_session_that_was_bound_to_its_device_still_is(sqlite_store: SqlStore, path: Path) -> None:
+    """The one binding that versions before this one knew."""
+    write_client(path, {"policy": {"bind_device": True}})
+    bound = BindingPolicy(device=BindingAction.REJECT)
+    assert (await read_client(sqlite_store)).policy == TokenPolicy(binding=bound)
+
+
+@pytest.mark.parametrize(
+    "policy", [{"rotation": "sideways"}, {"binding": {"ip": "smile"}}], ids=["rotation", "binding"]
+)
+async def test_a_client_with_a_choice_that_is_not_known_is_disabled(
+    sqlite_store: SqlStore, path: Path, policy: dict[str, Any]
+) -> None:
+    """To guess how its tokens are to be protected would be worse, and other clients are served as ever."""
+    write_client(path, {"policy": policy})
+    assert (await read_client(sqlite_store)).disabled
 
 
 async def test_permissions_that_are_not_known_permit_nothing(sqlite_store: SqlStore, path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.store.samples import sid, stored, writing
-from tokensvc.domain.client import MAX_ACCESS_TTL
+from tokensvc.domain.policy import MAX_ACCESS_TTL
 from tokensvc.domain.refresh_token import MAX_GENERATION
 from tokensvc.domain.session import ClientContext, Device, Grant, Session
 from tokensvc.ports import Store, Unit

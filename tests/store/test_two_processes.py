@@ -10,7 +10,7 @@ from tokensvc_pb.v1 import token_service_pb2 as pb
 from tests.harness import Caller, failure_of, policy_of, running_service
 from tests.store.other_process import other_process
 from tests.store.samples import a_session, an_access_token, an_entry, sid, writing
-from tokensvc.domain.client import SECOND
+from tokensvc.domain.policy import SECOND
 from tokensvc.domain.revocation import EntryKind
 from tokensvc.store.sql_store import SqlStore
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from tests.store.samples import NOW, a_session, an_access_token, an_entry, writing
-from tokensvc.domain.client import MINUTE, Client, Permission, TokenPolicy
+from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.effects import Effects
 from tokensvc.domain.errors import Reason, RefusedError
+from tokensvc.domain.policy import MINUTE, BindingAction, BindingPolicy, TokenPolicy
 from tokensvc.domain.revocation import EntryKind
 from tokensvc.ports import Rows, Store, Unit
 
@@ -28,7 +29,7 @@ CLIENT = Client(
         retry_window=4000,
         scopes=("read", "write"),
         audiences=("api",),
-        bind_device=True,
+        binding=BindingPolicy(device=BindingAction.REJECT),
     ),
     created_at=NOW,
     updated_at=NOW + 1,

@@ -13,11 +13,11 @@ from tokensvc.cli.options import Function, Group, configured, examples, reported
 from tokensvc.cli.output import Output, span_text
 from tokensvc.cli.values import PERMISSIONS, SPAN
 from tokensvc.config import Settings
-from tokensvc.domain.client import Client, Permission, TokenPolicy
+from tokensvc.domain.client import Client, Permission
+from tokensvc.domain.policy import DEFAULT_POLICY, BindingAction, BindingPolicy, TokenPolicy
 from tokensvc.services.clients import Clients
 
 _COLUMNS = ("client_id", "type", "disabled", "permissions", "acts_for", "audiences")
-_DEFAULTS = TokenPolicy()
 
 
 @click.group(cls=Group)
@@ -50,10 +50,10 @@ def _lifetime(flag: str, default: int, text: str) -> Callable[[Function], Functi
 @click.option("--answers-for", multiple=True, metavar="AUDIENCE", help="Audience whose tokens it may introspect.")
 @click.option("--scope", "scopes", multiple=True, help="Scope that its tokens may have.")
 @click.option("--audience", "audiences", multiple=True, help="Audience that its tokens may have; default: the issuer.")
-@_lifetime("--access-ttl", _DEFAULTS.access_ttl, "Longest life of an access token.")
-@_lifetime("--refresh-idle-ttl", _DEFAULTS.refresh_idle_ttl, "A session ends after this time without a refresh.")
-@_lifetime("--refresh-absolute-ttl", _DEFAULTS.refresh_absolute_ttl, "A session ends after this time in any case.")
-@_lifetime("--retry-window", _DEFAULTS.retry_window, "How long a repeated refresh gets the same successor.")
+@_lifetime("--access-ttl", DEFAULT_POLICY.access_ttl, "Longest life of an access token.")
+@_lifetime("--refresh-idle-ttl", DEFAULT_POLICY.refresh_idle_ttl, "A session ends after this time without a refresh.")
+@_lifetime("--refresh-absolute-ttl", DEFAULT_POLICY.refresh_absolute_ttl, "A session ends after this time in any case.")
+@_lifetime("--retry-window", DEFAULT_POLICY.retry_window, "How long a repeated refresh gets the same successor.")
 @click.option("--bind-device", is_flag=True, help="Refuse a refresh that comes from another device.")
 @reported
 @configured("data_dir", "issuer")
@@ -67,6 +67,7 @@ def create(
     permissions: tuple[tuple[Permission, ...], ...],
     acts_for: tuple[str, ...],
     answers_for: tuple[str, ...],
+    bind_device: bool,
     **policy: Any,
 ) -> None:
     """Register a client. Its secret is printed this once and stored nowhere."""
@@ -76,7 +77,10 @@ def create(
         permissions=frozenset(chain.from_iterable(permissions)),
         acts_for=frozenset(acts_for),
         audiences=frozenset(answers_for),
-        policy=TokenPolicy(**{field: _milliseconds(value) for field, value in policy.items()}),
+        policy=TokenPolicy(
+            binding=BindingPolicy(device=BindingAction.REJECT if bind_device else BindingAction.IGNORE),
+            **{field: _milliseconds(value) for field, value in policy.items()},
+        ),
     )
     created, secret = with_clients(settings, lambda clients: clients.create(wanted, confidential=not public))
     shown_once = {} if public else {"client_secret": secret}

@@ -15,7 +15,8 @@ from tokensvc.cli.failures import CommandError
 from tokensvc.cli.local import with_clients
 from tokensvc.cli.options import Command, examples, reported_plainly
 from tokensvc.config import Settings
-from tokensvc.domain.client import Client, Permission, TokenPolicy
+from tokensvc.domain.client import Client, Permission
+from tokensvc.domain.policy import TokenPolicy
 from tokensvc.services.clients import Clients
 
 _ISSUER = "https://demo.tokensvc.local"

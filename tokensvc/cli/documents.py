@@ -75,7 +75,7 @@ def client_document(client: Client) -> Document:
             "retry_window": timedelta(milliseconds=policy.retry_window),
             "scopes": list(policy.scopes),
             "audiences": list(policy.audiences),
-            "bind_device": policy.bind_device,
+            "binding": {"device": policy.binding.device.value},
         },
         "created_at": _moment(client.created_at),
         "updated_at": _moment(client.updated_at),

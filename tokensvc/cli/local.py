@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from tokensvc.cli.failures import FAILED, CommandError, exit_code_of
 from tokensvc.config import Settings
-from tokensvc.domain.client import DAY
 from tokensvc.domain.errors import RefusedError
+from tokensvc.domain.policy import DAY
 from tokensvc.ports import Store
 from tokensvc.rpc.errors import CODES
 from tokensvc.services.clients import Clients

@@ -1,18 +1,10 @@
-"""Owns what a client is: who may call, for whom it may act, and how the tokens issued for it live."""
+"""Owns what a client is: who may call, and for whom it may act."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tokensvc.domain.errors import Reason, RefusedError
-
-SECOND = 1000
-MINUTE = 60 * SECOND
-HOUR = 60 * MINUTE
-DAY = 24 * HOUR
-
-MAX_ACCESS_TTL = 24 * HOUR
-MAX_REFRESH_TTL = 400 * DAY
-MAX_RETRY_WINDOW = HOUR
+from tokensvc.domain.policy import DEFAULT_POLICY, TokenPolicy
 
 EVERY_CLIENT = "*"
 
@@ -30,22 +22,6 @@ class Permission(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class TokenPolicy:
-    """How the tokens of a client live. Lifetimes are defaults and upper limits at once, in milliseconds.
-
-    Without `audiences` its tokens are for the issuer alone.
-    """
-
-    access_ttl: int = 5 * MINUTE
-    refresh_idle_ttl: int = 30 * DAY
-    refresh_absolute_ttl: int = 90 * DAY
-    retry_window: int = 30 * SECOND
-    scopes: tuple[str, ...] = ()
-    audiences: tuple[str, ...] = ()
-    bind_device: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Client:
     """A registered client. One without `secret_hash` is public: it cannot call, others relay it (RFC 6749, 2.1)."""
 
@@ -56,7 +32,7 @@ class Client:
     permissions: frozenset[Permission] = frozenset()
     acts_for: frozenset[str] = frozenset()
     audiences: frozenset[str] = frozenset()
-    policy: TokenPolicy = TokenPolicy()
+    policy: TokenPolicy = DEFAULT_POLICY
     created_at: int = 0
     updated_at: int = 0
 

@@ -8,6 +8,7 @@ from tokensvc.domain.client import Client
 from tokensvc.domain.effects import AuditEvent, Effects, Refused
 from tokensvc.domain.errors import Reason
 from tokensvc.domain.grants import narrow_audiences, narrow_scopes
+from tokensvc.domain.policy import BindingAction
 from tokensvc.domain.refresh_token import MAX_GENERATION, RefreshToken, bound_digest
 from tokensvc.domain.revocation import OWN_REASON, EntryKind, LogEntry
 from tokensvc.domain.session import ClientContext, Session
@@ -93,7 +94,7 @@ def _refuse_dead(attempt: RefreshAttempt, session: Session, *, barred: bool) -> 
 
 def _refuse_binding(attempt: RefreshAttempt, session: Session, client: Client) -> Refused | None:
     """Judged before the generation: who lacks the phone cannot trip reuse detection."""
-    if client.policy.bind_device and attempt.device_id != session.grant.device_id:
+    if client.policy.binding.device is BindingAction.REJECT and attempt.device_id != session.grant.device_id:
         return Refused(Reason.BINDING_MISMATCH, "the session is bound to another device")
     if session.grant.credential_digest and attempt.credential_version:
         presented = bound_digest(attempt.token.handle, "credential_version", attempt.credential_version)

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 
 from tokensvc.domain.access_token import AccessToken
-from tokensvc.domain.client import MAX_ACCESS_TTL, MAX_REFRESH_TTL, Client
+from tokensvc.domain.client import Client
 from tokensvc.domain.effects import AuditEvent, Effects
+from tokensvc.domain.policy import MAX_ACCESS_TTL, MAX_REFRESH_TTL
 from tokensvc.domain.refresh import session_entry
 from tokensvc.domain.revocation import EntryKind, LogEntry, device_key
 from tokensvc.domain.session import Session

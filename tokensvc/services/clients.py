@@ -7,17 +7,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from tokensvc.domain import bounds
-from tokensvc.domain.client import (
-    EVERY_CLIENT,
-    MAX_ACCESS_TTL,
-    MAX_REFRESH_TTL,
-    MAX_RETRY_WINDOW,
-    SECOND,
-    Client,
-    TokenPolicy,
-)
+from tokensvc.domain.client import EVERY_CLIENT, Client
 from tokensvc.domain.effects import AuditEvent, Effects, Refused
 from tokensvc.domain.errors import Reason, RefusedError, invalid
+from tokensvc.domain.policy import MAX_ACCESS_TTL, MAX_REFRESH_TTL, MAX_RETRY_WINDOW, SECOND, TokenPolicy
 from tokensvc.domain.revocation import EntryKind, LogEntry
 from tokensvc.domain.revoke import barrier_entry
 from tokensvc.domain.view import View

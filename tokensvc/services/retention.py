@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from tokensvc.domain.client import SECOND
 from tokensvc.domain.errors import RefusedError
+from tokensvc.domain.policy import SECOND
 from tokensvc.ports import BEAT, Clock, Store
 
 _LEAST_PAUSE = 0.01  # seconds

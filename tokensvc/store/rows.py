@@ -2,16 +2,18 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import RowMapping
 
-from tokensvc.domain.client import Client, Permission, TokenPolicy
+from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.effects import AuditEvent
 from tokensvc.domain.keys import KeyPurpose, KeyState, StoredKey
+from tokensvc.domain.policy import DEFAULT_POLICY
 from tokensvc.domain.revocation import EntryKind, LogEntry
 from tokensvc.domain.session import ClientContext, Device, Grant, Session
+from tokensvc.store.policy_rows import policy_from
 
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
@@ -132,22 +134,25 @@ def client_row(client: Client) -> dict[str, Any]:
 
 
 def client_from(row: RowMapping) -> Client:
-    """The client in `row`; policy fields and permissions that this version does not know are left out."""
+    """The client in `row`; policy fields and permissions that this version does not know are left out.
+
+    One whose policy makes a choice that this version does not know is disabled here.
+    """
     details = json.loads(row["details"])
-    known = {field.name for field in fields(TokenPolicy)}
-    policy = {name: value for name, value in details.get("policy", {}).items() if name in known}
     named = set(details.get("permissions", ()))
-    for name in ("scopes", "audiences"):
-        policy[name] = tuple(policy.get(name, ()))
+    try:
+        policy, is_known = policy_from(details.get("policy", {})), True
+    except ValueError:
+        policy, is_known = DEFAULT_POLICY, False
     return Client(
         row["client_id"],
         name=details.get("name", ""),
-        disabled=bool(row["disabled"]),
+        disabled=bool(row["disabled"]) or not is_known,
         secret_hash=row["secret_hash"],
         permissions=frozenset(permission for permission in Permission if permission in named),
         acts_for=frozenset(details.get("acts_for", ())),
         audiences=frozenset(details.get("audiences", ())),
-        policy=TokenPolicy(**policy),
+        policy=policy,
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )

@@ -1,0 +1,49 @@
+"""Owns how a client's policy is read back from a row that another version may have written."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from enum import StrEnum
+from typing import Any
+
+from tokensvc.domain.policy import (
+    BindingAction,
+    BindingPolicy,
+    RefreshTokenFormat,
+    Rotation,
+    SenderConstraint,
+    SessionLimitAction,
+    TokenPolicy,
+)
+
+_CHOICES: Mapping[str, type[StrEnum]] = {
+    "rotation": Rotation,
+    "refresh_token_format": RefreshTokenFormat,
+    "session_limit_action": SessionLimitAction,
+    "sender_constraint": SenderConstraint,
+}
+_ACTIONS = ("device", "ip", "user_agent", "credential_version")
+
+
+def policy_from(document: Mapping[str, Any]) -> TokenPolicy:
+    """The policy in `document`. What this version does not know is left out; what is absent has its default.
+
+    A choice that this version does not know raises ValueError: to guess how tokens are to be protected would be worse.
+    """
+    known = {field.name for field in fields(TokenPolicy)}
+    values = {name: value for name, value in document.items() if name in known}
+    for name in ("scopes", "audiences"):
+        values[name] = tuple(values.get(name, ()))
+    for name in _CHOICES.keys() & values.keys():
+        values[name] = _CHOICES[name](values[name])
+    values["binding"] = _binding_from(values.get("binding", {}), bound_to_device=document.get("bind_device", False))
+    return TokenPolicy(**values)
+
+
+def _binding_from(document: Mapping[str, Any], *, bound_to_device: bool) -> BindingPolicy:
+    known = {field.name for field in fields(BindingPolicy)}
+    values = {name: value for name, value in document.items() if name in known}
+    for name in values.keys() & set(_ACTIONS):
+        values[name] = BindingAction(values[name])
+    if bound_to_device:  # as versions before BindingPolicy wrote it
+        values.setdefault("device", BindingAction.REJECT)
+    return BindingPolicy(**values)
