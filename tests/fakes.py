@@ -1,6 +1,7 @@
 """Time and chance under the tests' control."""
 
 import hashlib
+from datetime import timedelta
 
 
 class FakeClock:
@@ -12,9 +13,9 @@ class FakeClock:
     def __call__(self) -> int:
         return self.now
 
-    def advance(self, *, seconds: float = 0, days: float = 0) -> None:
-        """Move by that much; negative values set the clock back."""
-        self.now += round((seconds + days * 86_400) * 1000)
+    def advance(self, **spans: float) -> None:
+        """Let time pass, as timedelta is told it; negative spans set the clock back."""
+        self.now += round(timedelta(**spans) / timedelta(milliseconds=1))
 
 
 class FakeRandomness:

@@ -26,6 +26,7 @@ from tokensvc.rpc.server import RpcServer
 from tokensvc.rpc.session_service import SessionService
 from tokensvc.rpc.token_service import TokenService
 from tokensvc.services.clients import Clients
+from tokensvc.services.flags import Flags
 from tokensvc.services.introspect import IntrospectTokens
 from tokensvc.services.issue import IssueTokens
 from tokensvc.services.refresh import RefreshTokensOfSession
@@ -151,7 +152,7 @@ def build_server(
     )
     services: dict[ServiceDescriptor, Mapping[str, Method | OpenMethod]] = {
         token_service.DESCRIPTOR: tokens.methods(),
-        session_service.DESCRIPTOR: SessionService(Sessions(store, clock)).methods(),
+        session_service.DESCRIPTOR: SessionService(Sessions(store, clock), Flags(store, clock)).methods(),
         key_service.DESCRIPTOR: KeyService(keys.access_tokens).methods(),
         client_service_pb2.DESCRIPTOR.services_by_name["ClientService"]: {},
         audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"]: {},

@@ -6,7 +6,8 @@ from typing import Any
 from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.effects import Effects, Refused
 from tokensvc.domain.policy import DAY, MINUTE, SECOND, TokenPolicy
-from tokensvc.domain.refresh import RefreshAttempt, Refreshed, decide_refresh
+from tokensvc.domain.refresh import Refreshed, decide_refresh
+from tokensvc.domain.refresh_attempt import RefreshAttempt
 from tokensvc.domain.refresh_token import RefreshToken, session_id_of
 from tokensvc.domain.session import ClientContext, Device, Grant, Session
 

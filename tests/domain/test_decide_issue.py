@@ -9,7 +9,7 @@ from tests.domain.samples import BFF, GRANT, NOW, a_session, refused
 from tokensvc.domain.effects import AuditEvent, Effects
 from tokensvc.domain.errors import Reason
 from tokensvc.domain.issue import Issued, decide_issue, lifetime
-from tokensvc.domain.session import ClientContext, Device, Session
+from tokensvc.domain.session import Device, Session, Traces
 
 # The same request again, a day after the session began; what depends on the moment differs.
 REPEATED = replace(
@@ -17,7 +17,8 @@ REPEATED = replace(
     started_at=NOW,
     started_revision=99,
     expires_at=NOW + (GRANT.expires_at - GRANT.started_at),
-    context=ClientContext("198.51.100.9", "another app version", "Oslo"),
+    login=Traces("24.elsewhere", "another app"),
+    location="Oslo",
 )
 
 
@@ -31,8 +32,7 @@ def test_a_first_issue_begins_a_session() -> None:
 
 def test_a_first_issue_is_audited() -> None:
     """The audit trail names caller, client, subject, session, address and scope."""
-    grant = replace(GRANT, context=ClientContext(ip="192.0.2.7"))
-    assert decide_issue(grant, BFF, None, barred=False).audit == (
+    assert decide_issue(GRANT, BFF, None, barred=False, ip="192.0.2.7").audit == (
         AuditEvent(
             "session.issued",
             at=GRANT.started_at,

@@ -9,16 +9,18 @@ from hypothesis import strategies as st
 from tests.domain.samples import GRANT, NOW, WINDOW, a_session, an_attempt, decide, phone, refreshed, refused
 from tokensvc.domain.effects import AuditEvent, Effects
 from tokensvc.domain.errors import Reason
-from tokensvc.domain.policy import DAY, HOUR, MAX_RETRY_WINDOW
+from tokensvc.domain.policy import DAY, HOUR, MAX_RETRY_WINDOW, BindingPolicy
 from tokensvc.domain.refresh import REUSE
 from tokensvc.domain.refresh_token import MAX_GENERATION
 from tokensvc.domain.revocation import EntryKind, LogEntry
+
+SEEN = an_attempt().place.traces(BindingPolicy())
 
 
 def test_the_current_token_rotates() -> None:
     """The current token advances the session by one generation, and counts as use and as rotation."""
     effects = decide(an_attempt(5), a_session(5))
-    after = replace(a_session(5), generation=6, rotated_at=NOW, used_at=NOW, retry_window=WINDOW)
+    after = replace(a_session(5), generation=6, rotated_at=NOW, used_at=NOW, retry_window=WINDOW, last_seen=SEEN)
     assert refreshed(effects).session == effects.session == after
     assert effects.log == ()
 
@@ -173,7 +175,7 @@ def test_a_generation_from_the_future_heals_the_row() -> None:
     assert (
         effects.session
         == refreshed(effects).session
-        == replace(a_session(5), generation=10, rotated_at=NOW, used_at=NOW)
+        == replace(a_session(5), generation=10, rotated_at=NOW, used_at=NOW, last_seen=SEEN)
     )
     assert [(event.type, event.details) for event in effects.audit] == [
         ("session.generation_healed", {"generation": 10, "presented": 9})

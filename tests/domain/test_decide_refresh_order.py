@@ -11,7 +11,8 @@ from tokensvc.domain.client import Client
 from tokensvc.domain.effects import Effects, Refused
 from tokensvc.domain.errors import Reason
 from tokensvc.domain.policy import BindingAction, BindingPolicy
-from tokensvc.domain.refresh import RefreshAttempt, Refreshed
+from tokensvc.domain.refresh import Refreshed
+from tokensvc.domain.refresh_attempt import RefreshAttempt
 from tokensvc.domain.refresh_token import bound_digest
 from tokensvc.domain.session import Device, Session
 

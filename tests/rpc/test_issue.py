@@ -145,11 +145,12 @@ async def test_extra_claims_survive_a_refresh(bff: Caller) -> None:
     assert (await introspect(bff, second.access_token)).claims["tenant"] == "t1"
 
 
-async def test_the_session_remembers_device_and_context(bff: Caller) -> None:
+async def test_the_session_remembers_device_and_place(bff: Caller) -> None:
     """What Issue was told about device and origin is what SessionService shows."""
     device = token_pb2.Device(id="phone-1", name="Ada's phone", platform="ios")
     context = token_pb2.ClientContext(ip="2001:db8::1", user_agent="App/1.0", location="Lyon, FR")
     issued = await issue(bff, device=device, context=context)
     shown = await bff.GetSession(session_service_pb2.GetSessionRequest(session_id=issued.session_id))
     assert shown.session.device == device
-    assert shown.session.context == context
+    assert shown.session.context == token_pb2.ClientContext(location="Lyon, FR")
+    assert shown.session.last_context == token_pb2.ClientContext(location="Lyon, FR")

@@ -16,7 +16,7 @@ from tests.rpc.faults import FailingStore, StoreOver, server_over, through
 from tests.rpc.steps import introspect, issue, refresh, revoke
 from tests.rpc.tables import rows_of
 from tokensvc.cli.logs import configure_logs
-from tokensvc.domain.refresh import RefreshAttempt
+from tokensvc.domain.refresh_attempt import RefreshAttempt
 from tokensvc.ports import Committed, Unit
 from tokensvc.services.introspect import IntrospectQuery
 from tokensvc.services.issue import IssueOrder

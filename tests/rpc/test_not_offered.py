@@ -18,7 +18,11 @@ from tests.rpc.steps import introspect, issue, refresh
 from tests.rpc.tables import tables_of
 
 FILES = (token_service_pb2, session_service_pb2, key_service_pb2, client_service_pb2, audit_service_pb2)
-OFFERED = {"Issue", "Refresh", "Revoke", "Introspect", "BatchIntrospect", "ListSessions", "GetSession", "GetJwks"}
+OFFERED = {
+    *("Issue", "Refresh", "Revoke", "Introspect", "BatchIntrospect"),
+    *("ListSessions", "GetSession", "FlagSubject", "UnflagSubject"),
+    "GetJwks",
+}
 LATER = [
     method
     for file in FILES

@@ -10,7 +10,8 @@ from tokensvc.domain.client import Client
 from tokensvc.domain.effects import Effects, Refused
 from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.policy import TokenPolicy
-from tokensvc.domain.refresh import RefreshAttempt, Refreshed, decide_refresh
+from tokensvc.domain.refresh import Refreshed, decide_refresh
+from tokensvc.domain.refresh_attempt import RefreshAttempt
 from tokensvc.domain.refresh_token import RefreshToken
 from tokensvc.domain.session import Session
 from tokensvc.ports import Committed, Rows, Store, Unit

@@ -11,7 +11,7 @@ import pytest
 from tests.store.samples import NOW, a_session, sid, stored, writing
 from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.policy import MINUTE, BindingAction, BindingPolicy, TokenPolicy
-from tokensvc.domain.session import ClientContext, Device, Grant, Session
+from tokensvc.domain.session import Device, Grant, Session, Traces
 from tokensvc.store.sql_store import SqlStore
 
 
@@ -81,9 +81,19 @@ async def test_a_session_with_the_least_details_is_read(sqlite_store: SqlStore, 
     assert await stored(sqlite_store) == Session(grant, 1, NOW, NOW)
 
 
+async def test_a_login_that_was_kept_in_clear_leaves_its_place(sqlite_store: SqlStore, path: Path) -> None:
+    """Of a context that an older version has kept the place is shown; address and user agent bind nothing."""
+    await sqlite_store.commit(writing(session=a_session(device=Device())))
+    context = {"ip": "192.0.2.7", "user_agent": "App/1", "location": "Lyon, FR"}
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE sessions SET details = ?", [json.dumps({"context": context})])
+    grant = (await stored(sqlite_store)).grant
+    assert (grant.location, grant.login) == ("Lyon, FR", Traces())
+
+
 async def test_a_session_is_written_without_what_has_its_default(sqlite_store: SqlStore, path: Path) -> None:
     """What a session does not have takes no room in its row."""
-    await sqlite_store.commit(writing(session=a_session(device=Device(), context=ClientContext())))
+    await sqlite_store.commit(writing(session=a_session(device=Device())))
     with closing(sqlite3.connect(path)) as connection:
         (details,) = connection.execute("SELECT details FROM sessions").fetchone()
     assert details == ""

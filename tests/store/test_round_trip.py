@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.store.samples import sid, stored, writing
 from tokensvc.domain.policy import MAX_ACCESS_TTL
 from tokensvc.domain.refresh_token import MAX_GENERATION
-from tokensvc.domain.session import ClientContext, Device, Grant, Session
+from tokensvc.domain.session import Device, Grant, Session, Traces
 from tokensvc.ports import Store, Unit
 
 # Every character that the service lets through, with those preferred that JSON or SQL give a meaning.
@@ -23,6 +23,9 @@ SPAN = st.integers(0, MAX_ACCESS_TTL)
 TOKENS = st.lists(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1), max_size=4).map(tuple)
 WORDS = st.lists(NAME, max_size=4).map(tuple)
 CLAIMS = st.dictionaries(st.text(), st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(), max_size=3)
+
+PART = st.text("0123456789.-_abcXYZ", max_size=14)
+TRACES = st.builds(Traces, PART, PART)
 
 OF_A_GRANT = {
     "session_id": st.just(""),  # given below, so that no two are alike
@@ -36,7 +39,8 @@ OF_A_GRANT = {
     "idle_ttl": MOMENT,
     "access_ttl": SPAN,
     "device": st.builds(Device, TEXT, TEXT, TEXT),
-    "context": st.builds(ClientContext, TEXT, TEXT, TEXT),
+    "login": TRACES,
+    "location": TEXT,
     "auth_time": st.none() | MOMENT,
     "acr": TEXT,
     "amr": WORDS,
@@ -51,6 +55,8 @@ OF_A_SESSION = {
     "retry_window": SPAN,
     "revoked_at": st.none() | MOMENT,
     "revoke_reason": TEXT,
+    "last_seen": TRACES,
+    "last_location": TEXT,
 }
 # By the names of the fields: one that is added and not drawn here fails.
 SESSIONS = st.builds(Session, **{field.name: OF_A_SESSION[field.name] for field in fields(Session)})

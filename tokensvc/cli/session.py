@@ -1,5 +1,6 @@
 """Owns `tokensvc session`: the sessions of a server as people and operators see them."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
@@ -9,6 +10,7 @@ from tokensvc.cli.calling import Connection
 from tokensvc.cli.documents import document_of
 from tokensvc.cli.options import CALLING, Group, configured, examples, reported
 from tokensvc.cli.output import Output
+from tokensvc.cli.values import SPAN
 from tokensvc.config import Settings
 
 _COLUMNS = ("session_id", "subject", "client_id", "device.id", "state", "started_at", "last_used_at", "expires_at")
@@ -54,3 +56,30 @@ def show(output: Output, settings: Settings, *, session_id: str) -> None:
     with Connection(settings) as server:
         answer = server.call(server.sessions.GetSession, pb.GetSessionRequest(session_id=session_id))
     output.show(document_of(answer.session))
+
+
+@session.command(epilog=examples("tokensvc session flag ada --reason 'password leaked' --for 7d"))
+@click.argument("subject")
+@click.option("--reason", default="", help="For the audit trail.")
+@click.option("--for", "span", type=SPAN, help="When the mark ends by itself; without it, the mark stays.")
+@reported
+@configured(*CALLING)
+def flag(output: Output, settings: Settings, *, subject: str, reason: str, span: timedelta | None) -> None:
+    """Mark a subject as at risk: selective rotation rotates at every refresh."""
+    request = pb.FlagSubjectRequest(subject=subject, reason=reason)
+    if span is not None:
+        request.expires_at.FromDatetime(datetime.now(UTC) + span)
+    with Connection(settings) as server:
+        output.show(document_of(server.call(server.sessions.FlagSubject, request)))
+
+
+@session.command(epilog=examples("tokensvc session unflag ada"))
+@click.argument("subject")
+@click.option("--reason", default="", help="For the audit trail.")
+@reported
+@configured(*CALLING)
+def unflag(output: Output, settings: Settings, *, subject: str, reason: str) -> None:
+    """Take the mark of a subject away."""
+    request = pb.UnflagSubjectRequest(subject=subject, reason=reason)
+    with Connection(settings) as server:
+        output.show(document_of(server.call(server.sessions.UnflagSubject, request)))

@@ -21,15 +21,18 @@ def lifetime(wanted: int | None, limit: int) -> int:
     return limit if wanted is None else min(wanted, limit)
 
 
-def decide_issue(grant: Grant, caller: Client, existing: Session | None, *, barred: bool) -> Effects[Issued | Refused]:
-    """Decide on a new session.
+def decide_issue(
+    grant: Grant, caller: Client, existing: Session | None, *, barred: bool, ip: str = ""
+) -> Effects[Issued | Refused]:
+    """Decide on a new session; `ip` is where the user is, for the audit trail.
 
     `existing` is the row that an earlier Issue with the same idempotency key has made; `barred` says that a barrier has
     ended it since.
     """
     if existing is None:
         session = begin(grant)
-        return Effects(Issued(grant, session), session=session, audit=(issued_event("session.issued", grant, caller),))
+        event = issued_event("session.issued", grant, caller, ip)
+        return Effects(Issued(grant, session), session=session, audit=(event,))
     if not _is_same_request(existing.grant, grant):
         return Effects(
             Refused(Reason.INVALID_REQUEST, "idempotency_key was used for another request", "idempotency_key")
@@ -38,9 +41,8 @@ def decide_issue(grant: Grant, caller: Client, existing: Session | None, *, barr
         return Effects(
             Refused(Reason.INVALID_REQUEST, "idempotency_key belongs to a session that has moved on", "idempotency_key")
         )
-    return Effects(
-        Issued(existing.grant, existing), audit=(issued_event("session.issue_retried", existing.grant, caller),)
-    )
+    event = issued_event("session.issue_retried", existing.grant, caller, ip)
+    return Effects(Issued(existing.grant, existing), audit=(event,))
 
 
 def _is_same_request(first: Grant, second: Grant) -> bool:
@@ -50,11 +52,12 @@ def _is_same_request(first: Grant, second: Grant) -> bool:
         started_at=first.started_at,
         started_revision=first.started_revision,
         expires_at=second.expires_at - second.started_at + first.started_at,
-        context=first.context,
+        login=first.login,
+        location=first.location,
     )
 
 
-def issued_event(kind: str, grant: Grant, caller: Client) -> AuditEvent:
+def issued_event(kind: str, grant: Grant, caller: Client, ip: str) -> AuditEvent:
     """The audit event of an Issue."""
     return AuditEvent(
         kind,
@@ -63,6 +66,6 @@ def issued_event(kind: str, grant: Grant, caller: Client) -> AuditEvent:
         client_id=grant.client_id,
         subject=grant.subject,
         session_id=grant.session_id,
-        ip=grant.context.ip,
+        ip=ip,
         details={"scope": " ".join(grant.scopes)},
     )

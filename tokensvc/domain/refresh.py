@@ -1,41 +1,24 @@
 """Owns what a presented refresh token leads to: the one decision behind every Refresh."""
 
-import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
+from tokensvc.domain.binding import Verdict, judge
 from tokensvc.domain.client import Client
 from tokensvc.domain.effects import AuditEvent, Effects, Refused
 from tokensvc.domain.errors import Reason
 from tokensvc.domain.grants import narrow_audiences, narrow_scopes
-from tokensvc.domain.policy import BindingAction
-from tokensvc.domain.refresh_token import MAX_GENERATION, RefreshToken, bound_digest
+from tokensvc.domain.policy import BindingAction, TokenPolicy
+from tokensvc.domain.refresh_attempt import RefreshAttempt
+from tokensvc.domain.refresh_token import MAX_GENERATION
 from tokensvc.domain.revocation import OWN_REASON, EntryKind, LogEntry
-from tokensvc.domain.session import ClientContext, Session
+from tokensvc.domain.rotation import rotates
+from tokensvc.domain.session import Session, Traces
 
 REUSE = f"{OWN_REASON}refresh token reused"
-
+BINDING = f"{OWN_REASON}binding differs"
 
 REUSED = Refused(Reason.REFRESH_TOKEN_REUSED, "a consumed refresh token was presented: the session has been ended")
-
-
-@dataclass(frozen=True, slots=True)
-class RefreshAttempt:
-    """A Refresh whose token is genuine: what was presented, by whom, and when. Empty values were not given.
-
-    `issuer` is the audience of clients whose policy names none.
-    """
-
-    token: RefreshToken
-    caller: Client
-    now: int
-    client_id: str = ""
-    scopes: tuple[str, ...] = ()
-    audiences: tuple[str, ...] = ()
-    device_id: str = ""
-    credential_version: str = field(default="", repr=False)
-    context: ClientContext = ClientContext()
-    issuer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +37,7 @@ def decide_refresh(
 
     `barred` says that a barrier of the session's subject, device or client covers it. The order is part of the
     contract: each check reveals something only to whom the one before it has let pass. A refusal changes nothing, but
-    for reuse, which ends the session (RFC 9700, 4.14.2).
+    for reuse (RFC 9700, 4.14.2), and a binding whose policy says so: these end the session.
     """
     if session is None:
         return Effects(Refused(Reason.REFRESH_TOKEN_INVALID, "the refresh token is not valid"))
@@ -63,18 +46,23 @@ def decide_refresh(
         return Effects(Refused(Reason.CLIENT_MISMATCH, "the refresh token belongs to another client"))
     if client is None or client.disabled:
         return Effects(Refused(Reason.CLIENT_DISABLED, "the client of the refresh token is disabled"))
-    refusal = _refuse_dead(attempt, session, barred=barred) or _refuse_binding(attempt, session, client)
-    if refusal is not None:
+    if (refusal := _refuse_dead(attempt, session, barred=barred)) is not None:
         return Effects(refusal)
-    # What the client's policy no longer allows is not handed out again, though the grant has it.
-    scopes = narrow_scopes(attempt.scopes, [s for s in session.grant.scopes if s in client.policy.scopes])
-    allowed = client.policy.audiences or (attempt.issuer,)
-    audiences = narrow_audiences(attempt.audiences, [a for a in session.grant.audiences if a in allowed])
-    if isinstance(scopes, Refused):
-        return Effects(scopes)
-    if isinstance(audiences, Refused):
-        return Effects(audiences)
-    return _by_generation(attempt, session, Refreshed(session, scopes, audiences), client.policy.retry_window)
+    # Judged before the generation: who lacks the phone cannot trip reuse detection.
+    verdict = judge(attempt, session.grant, client.policy.binding)
+    if verdict.action is BindingAction.END_SESSION:
+        event = _binding_event("session.binding_ended", attempt, session, verdict)
+        return _end(attempt, session, verdict.refusal(), BINDING, event)
+    if verdict.action is BindingAction.REJECT:
+        return Effects(verdict.refusal())
+    answer = _narrowed(attempt, session, client.policy)
+    if isinstance(answer, Refused):
+        return Effects(answer)
+    effects = _by_generation(attempt, session, answer, client.policy)
+    if verdict.action is BindingAction.AUDIT:
+        event = _binding_event("session.binding_differed", attempt, session, verdict)
+        effects = replace(effects, audit=(*effects.audit, event))
+    return effects
 
 
 def _may_hold(attempt: RefreshAttempt, session: Session) -> bool:
@@ -92,55 +80,75 @@ def _refuse_dead(attempt: RefreshAttempt, session: Session, *, barred: bool) -> 
     return None
 
 
-def _refuse_binding(attempt: RefreshAttempt, session: Session, client: Client) -> Refused | None:
-    """Judged before the generation: who lacks the phone cannot trip reuse detection."""
-    if client.policy.binding.device is BindingAction.REJECT and attempt.device_id != session.grant.device_id:
-        return Refused(Reason.BINDING_MISMATCH, "the session is bound to another device")
-    if session.grant.credential_digest and attempt.credential_version:
-        presented = bound_digest(attempt.token.handle, "credential_version", attempt.credential_version)
-        if not hmac.compare_digest(presented, session.grant.credential_digest):
-            return Refused(Reason.CREDENTIAL_CHANGED, "the user's credentials have changed")
-    return None
+def _narrowed(attempt: RefreshAttempt, session: Session, policy: TokenPolicy) -> Refreshed | Refused:
+    """What is asked for, if the grant has it; what the policy no longer allows is not handed out again."""
+    scopes = narrow_scopes(attempt.scopes, [scope for scope in session.grant.scopes if scope in policy.scopes])
+    allowed = policy.audiences or (attempt.issuer,)
+    audiences = narrow_audiences(attempt.audiences, [one for one in session.grant.audiences if one in allowed])
+    if isinstance(scopes, Refused):
+        return scopes
+    return audiences if isinstance(audiences, Refused) else Refreshed(session, scopes, audiences)
 
 
 def _by_generation(
-    attempt: RefreshAttempt, session: Session, answer: Refreshed, retry_window: int
+    attempt: RefreshAttempt, session: Session, answer: Refreshed, policy: TokenPolicy
 ) -> Effects[Refreshed | Refused]:
     behind = session.generation - attempt.token.generation
     if behind == 0:
-        return _rotate(attempt, session, answer, retry_window, "session.refreshed")
+        if rotates(policy, attempt, session):
+            return _rotate(attempt, session, answer, policy, "session.refreshed")
+        used = _used(attempt, session, policy)
+        return Effects(replace(answer, session=used), session=used, audit=(_event("session.refreshed", attempt, used),))
     if behind < 0:
         # Our MAC proves that this token was issued: the row has lost writes, as after a failover to a late replica.
-        return _rotate(attempt, session, answer, retry_window, "session.generation_healed")
-    # Either side of the rotation, because the clocks of two nodes differ; a window of zero holds nothing.
-    if behind == 1 and abs(attempt.now - session.rotated_at) < min(session.retry_window, retry_window):
-        return Effects(answer, audit=(_event("session.refresh_retried", attempt, session),))
-    return _end_family(attempt, session)
+        return _rotate(attempt, session, answer, policy, "session.generation_healed")
+    # Either side of the rotation, because the clocks of two nodes differ; a window of zero holds nothing. The window is
+    # the policy's now and then: one that is widened later does not revive what was consumed.
+    window = min(session.retry_window, policy.tolerance)
+    if behind == 1 and abs(attempt.now - session.rotated_at) < window:
+        return Effects(answer, audit=_retry_events(attempt, session))
+    return _end(attempt, session, REUSED, REUSE, _event("session.reuse_detected", attempt, session))
 
 
 def _rotate(
-    attempt: RefreshAttempt, session: Session, answer: Refreshed, retry_window: int, event: str
+    attempt: RefreshAttempt, session: Session, answer: Refreshed, policy: TokenPolicy, event: str
 ) -> Effects[Refreshed | Refused]:
     if attempt.token.generation >= MAX_GENERATION:
         return Effects(Refused(Reason.REFRESH_TOKEN_EXPIRED, "the session has expired"))
     rotated = replace(
-        session,
+        _used(attempt, session, policy),
         generation=attempt.token.generation + 1,
         rotated_at=attempt.now,
-        used_at=attempt.now,
-        retry_window=retry_window,
+        retry_window=policy.tolerance,
     )
     return Effects(replace(answer, session=rotated), session=rotated, audit=(_event(event, attempt, rotated),))
 
 
-def _end_family(attempt: RefreshAttempt, session: Session) -> Effects[Refreshed | Refused]:
-    ended = replace(session, revoked_at=attempt.now, revoke_reason=REUSE)
-    return Effects(
-        REUSED,
-        session=ended,
-        log=(session_entry(session, attempt.now, REUSE),),
-        audit=(_event("session.reuse_detected", attempt, session),),
+def _used(attempt: RefreshAttempt, session: Session, policy: TokenPolicy) -> Session:
+    """The session after a refresh: what is not known of this one's origin stays as it was."""
+    seen = attempt.place.traces(policy.binding)
+    return replace(
+        session,
+        used_at=attempt.now,
+        last_seen=seen if seen != Traces() else session.last_seen,
+        last_location=attempt.context.location or session.last_location,
     )
+
+
+def _retry_events(attempt: RefreshAttempt, session: Session) -> tuple[AuditEvent, ...]:
+    """A retry from elsewhere is answered, because networks change, but one token at two places is worth a note."""
+    retried = _event("session.refresh_retried", attempt, session)
+    if not attempt.place.has_left(session.last_seen):
+        return (retried,)
+    return retried, replace(retried, type="suspicion.parallel_refresh")
+
+
+def _end(
+    attempt: RefreshAttempt, session: Session, refusal: Refused, reason: str, event: AuditEvent
+) -> Effects[Refreshed | Refused]:
+    """End the family."""
+    ended = replace(session, revoked_at=attempt.now, revoke_reason=reason)
+    return Effects(refusal, session=ended, log=(session_entry(session, attempt.now, reason),), audit=(event,))
 
 
 def session_entry(session: Session, now: int, reason: str) -> LogEntry:
@@ -161,3 +169,8 @@ def _event(kind: str, attempt: RefreshAttempt, session: Session) -> AuditEvent:
         ip=attempt.context.ip,
         details={"generation": session.generation, "presented": attempt.token.generation},
     )
+
+
+def _binding_event(kind: str, attempt: RefreshAttempt, session: Session, verdict: Verdict) -> AuditEvent:
+    event = _event(kind, attempt, session)
+    return replace(event, details={**event.details, "differs": " ".join(verdict.differing)})

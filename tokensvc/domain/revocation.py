@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import Final
 
 OWN_REASON: Final = "tokensvc: "  # begins the reasons that this service itself gives, and no caller's
+NEVER: Final = 253_402_300_799_999  # the end of the year 9999
 DEVICE_SEPARATOR: Final = "\x1f"  # no identifier may contain a control character
 
 
@@ -18,6 +19,8 @@ class EntryKind(IntEnum):
     DEVICE = 4
     CLIENT = 5
     CLIENT_CHANGED = 16  # ends nothing: tells the nodes to read the client's row again
+    SUBJECT_FLAGGED = 17  # ends nothing: the subject is at risk until `issued_before`, or until further notice
+    SUBJECT_UNFLAGGED = 18  # ends nothing: it is no more
 
 
 BARRIERS: Final = frozenset({EntryKind.SUBJECT, EntryKind.DEVICE, EntryKind.CLIENT})

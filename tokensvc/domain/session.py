@@ -22,11 +22,20 @@ class ClientContext:
 
 
 @dataclass(frozen=True, slots=True)
+class Traces:
+    """What is kept of an address and a user agent: keyed hashes; empty where none was given."""
+
+    ip: str = ""
+    user_agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
     """What Issue fixed for the life of a session.
 
     `started_revision` is the revision of the revocation log that Issue had seen: a barrier of a later revision ends the
-    session, whatever the clocks of the nodes say.
+    session, whatever the clocks of the nodes say. `login` is from where it began, `location` the same for people to
+    read.
     """
 
     session_id: str
@@ -40,7 +49,8 @@ class Grant:
     idle_ttl: int
     access_ttl: int
     device: Device = Device()
-    context: ClientContext = ClientContext()
+    login: Traces = Traces()
+    location: str = ""
     auth_time: int | None = None
     acr: str = ""
     amr: tuple[str, ...] = ()
@@ -58,7 +68,8 @@ class Session:
     """A grant and its present state.
 
     `generation` counts the rotations; it names the one valid refresh token. `retry_window` is the policy's at the last
-    rotation: one that is widened later must not revive what has been consumed.
+    rotation: one that is widened later must not revive what has been consumed. `last_seen` and `last_location` say from
+    where it was used last, as far as that was given.
     """
 
     grant: Grant
@@ -68,6 +79,8 @@ class Session:
     retry_window: int = 0
     revoked_at: int | None = None
     revoke_reason: str = ""
+    last_seen: Traces = Traces()
+    last_location: str = ""
 
     @property
     def idle_expires_at(self) -> int:
@@ -85,4 +98,11 @@ class Session:
 
 def begin(grant: Grant) -> Session:
     """Answer the session that starts with `grant`."""
-    return Session(grant, generation=0, rotated_at=grant.started_at, used_at=grant.started_at)
+    return Session(
+        grant,
+        generation=0,
+        rotated_at=grant.started_at,
+        used_at=grant.started_at,
+        last_seen=grant.login,
+        last_location=grant.location,
+    )

@@ -4,7 +4,7 @@ import heapq
 
 from tokensvc.domain.access_token import AccessToken
 from tokensvc.domain.client import Client
-from tokensvc.domain.revocation import BARRIERS, Barrier, BarrierKey, EntryKind, LogEntry, barrier_keys
+from tokensvc.domain.revocation import BARRIERS, NEVER, Barrier, BarrierKey, EntryKind, LogEntry, barrier_keys
 from tokensvc.domain.session import Grant
 
 # Expired entries are kept this much longer: a clock that is set back must not revive what they ended.
@@ -19,6 +19,7 @@ class View:
     def __init__(self) -> None:
         self.revision = 0
         self.clients: dict[str, Client] = {}
+        self.flags: dict[str, int] = {}  # subjects at risk, and until when
         self._ended_tokens: set[str] = set()
         self._ended_sessions: set[str] = set()
         self._barriers: dict[BarrierKey, Barrier] = {}
@@ -40,6 +41,12 @@ class View:
                 self._ended_sessions.add(entry.key)
             case EntryKind.CLIENT_CHANGED:
                 return
+            case EntryKind.SUBJECT_FLAGGED:
+                self.flags[entry.key] = entry.issued_before or NEVER
+                return
+            case EntryKind.SUBJECT_UNFLAGGED:
+                self.flags.pop(entry.key, None)
+                return
             case _:
                 key = (entry.kind, entry.key)
                 self._barriers[key] = self._barriers.get(key, _NO_BARRIER).raised_by(entry)
@@ -48,6 +55,8 @@ class View:
 
     def forget(self, now: int) -> None:
         """Drop what can concern no living token any more."""
+        for subject in [subject for subject, until in self.flags.items() if until < now]:
+            del self.flags[subject]
         while self._expiries and self._expiries[0][0] + GRACE < now:
             _, kind, key = heapq.heappop(self._expiries)
             if kind in BARRIERS:

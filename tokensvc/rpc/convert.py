@@ -170,9 +170,8 @@ def session_message(listed: ListedSession, current_session_id: str = "") -> sess
         client_id=grant.client_id,
         subject=grant.subject,
         device=token_pb2.Device(id=grant.device.id, name=grant.device.name, platform=grant.device.platform),
-        context=token_pb2.ClientContext(
-            ip=grant.context.ip, user_agent=grant.context.user_agent, location=grant.context.location
-        ),
+        context=token_pb2.ClientContext(location=grant.location),
+        last_context=token_pb2.ClientContext(location=session.last_location),
         scopes=grant.scopes,
         audiences=grant.audiences,
         state=_STATES[listed.state],

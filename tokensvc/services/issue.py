@@ -15,6 +15,7 @@ from tokensvc.domain.grants import narrow_audiences, narrow_scopes
 from tokensvc.domain.issue import Issued, decide_issue, issued_event, lifetime
 from tokensvc.domain.refresh_token import HANDLE_BYTES, bound_digest, session_id_of
 from tokensvc.domain.session import ClientContext, Device, Grant
+from tokensvc.domain.traces import Place
 from tokensvc.ports import Clock, Randomness, RefreshTokens, Rows, Store, Unit
 from tokensvc.services.call import Call
 from tokensvc.services.token_set import AccessTokenMinter, TokenSet
@@ -70,13 +71,14 @@ class IssueTokens:
         now = self._clock()
         handle = self._handle(call, order)
         grant = _grant(order, client, handle, now, call.revision, self._issuer)
-        caller = call.caller
+        caller, ip = call.caller, order.context.ip
 
         def decide(rows: Rows) -> Effects[Issued | Refused]:
             if order.access_only:
-                return Effects(Issued(grant, None), audit=(issued_event("access_token.issued", grant, caller),))
+                return Effects(Issued(grant, None), audit=(issued_event("access_token.issued", grant, caller, ip),))
             existing = rows.session(grant.session_id)
-            return decide_issue(grant, caller, existing, barred=existing is not None and rows.barred(existing.grant))
+            barred = existing is not None and rows.barred(existing.grant)
+            return decide_issue(grant, caller, existing, barred=barred, ip=ip)
 
         committed = await self._store.commit(Unit(decide, session_id=grant.session_id))
         if isinstance(committed.outcome, Refused):
@@ -181,7 +183,8 @@ def _grant(order: IssueOrder, client: Client, handle: bytes, now: int, revision:
         idle_ttl=min(policy.refresh_idle_ttl, absolute_ttl),
         access_ttl=access_ttl,
         device=order.device,
-        context=order.context,
+        login=Place(handle, order.context).traces(policy.binding),
+        location=order.context.location,
         auth_time=order.auth_time,
         acr=order.acr,
         amr=order.amr,

@@ -6,7 +6,8 @@ from tokensvc.domain import bounds
 from tokensvc.domain.client import Permission
 from tokensvc.domain.effects import Effects, Refused
 from tokensvc.domain.errors import Reason, RefusedError
-from tokensvc.domain.refresh import RefreshAttempt, Refreshed, decide_refresh
+from tokensvc.domain.refresh import Refreshed, decide_refresh
+from tokensvc.domain.refresh_attempt import RefreshAttempt
 from tokensvc.domain.session import ClientContext
 from tokensvc.ports import Clock, RefreshTokens, Rows, Store, Unit
 from tokensvc.services.call import Call
@@ -77,6 +78,7 @@ class RefreshTokensOfSession:
             credential_version=order.credential_version,
             context=order.context,
             issuer=self._issuer,
+            flags=call.view.flags,
         )
 
     def _answer(self, attempt: RefreshAttempt, refreshed: Refreshed, revision: int) -> TokenSet:

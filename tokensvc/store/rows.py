@@ -12,13 +12,22 @@ from tokensvc.domain.effects import AuditEvent
 from tokensvc.domain.keys import KeyPurpose, KeyState, StoredKey
 from tokensvc.domain.policy import DEFAULT_POLICY
 from tokensvc.domain.revocation import EntryKind, LogEntry
-from tokensvc.domain.session import ClientContext, Device, Grant, Session
+from tokensvc.domain.session import Device, Grant, Session, Traces
 from tokensvc.store.policy_rows import policy_from
 
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 # Session fields that change after Issue, each with a column of its own.
-CHANGING = ("generation", "rotated_at", "used_at", "retry_window", "revoked_at", "revoke_reason")
+CHANGING = (
+    "generation",
+    "rotated_at",
+    "used_at",
+    "retry_window",
+    "revoked_at",
+    "revoke_reason",
+    "last_seen",
+    "last_location",
+)
 
 
 def session_row(session: Session) -> tuple[Any, ...]:
@@ -43,31 +52,30 @@ def session_row(session: Session) -> tuple[Any, ...]:
         " ".join(grant.scopes),
         " ".join(grant.audiences),
         _grant_details(grant),
+        _traces_text(session.last_seen),
+        session.last_location,
+    )
+
+
+def changing_values(session: Session) -> tuple[Any, ...]:
+    """The values of what changes, in the order of CHANGING."""
+    return (
+        session.generation,
+        session.rotated_at,
+        session.used_at,
+        session.retry_window,
+        session.revoked_at,
+        session.revoke_reason,
+        _traces_text(session.last_seen),
+        session.last_location,
     )
 
 
 def session_from(row: Sequence[Any]) -> Session:
     """The session in `row`, which has the table's columns in their order."""
-    (
-        started_at,
-        rotated_at,
-        used_at,
-        expires_at,
-        started_revision,
-        idle_ttl,
-        revoked_at,
-        generation,
-        retry_window,
-        access_ttl,
-        session_id,
-        subject,
-        client_id,
-        device_id,
-        revoke_reason,
-        scopes,
-        audiences,
-        details,
-    ) = row
+    started_at, rotated_at, used_at, expires_at, started_revision, idle_ttl, revoked_at, generation = row[:8]
+    retry_window, access_ttl, session_id, subject, client_id, device_id, revoke_reason = row[8:15]
+    scopes, audiences, details, last_seen, last_location = row[15:]
     grant = Grant(
         session_id,
         client_id,
@@ -81,14 +89,25 @@ def session_from(row: Sequence[Any]) -> Session:
         access_ttl,
         **_details_from(details, device_id),
     )
-    return Session(grant, generation, rotated_at, used_at, retry_window, revoked_at, revoke_reason)
+    return Session(
+        grant,
+        generation,
+        rotated_at,
+        used_at,
+        retry_window,
+        revoked_at,
+        revoke_reason,
+        _traces_from(last_seen),
+        last_location,
+    )
 
 
 def _grant_details(grant: Grant) -> str:
     """What few sessions have: a document of what differs from its default, empty if nothing does."""
     details: dict[str, Any] = {
         "device": _given(name=grant.device.name, platform=grant.device.platform),
-        "context": _given(ip=grant.context.ip, user_agent=grant.context.user_agent, location=grant.context.location),
+        "login": _traces_text(grant.login),
+        "location": grant.location,
         "auth_time": grant.auth_time,
         "acr": grant.acr,
         "amr": grant.amr,
@@ -103,11 +122,22 @@ def _details_from(text: str, device_id: str) -> dict[str, Any]:
     details = json.loads(text) if text else {}
     if "amr" in details:
         details["amr"] = tuple(details["amr"])
-    if "context" in details:
-        details["context"] = ClientContext(**details["context"])
+    if "login" in details:
+        details["login"] = _traces_from(details["login"])
+    if "context" in details:  # as versions wrote it that kept address and user agent in clear
+        details["location"] = details.pop("context").get("location", "")
     if device_id or "device" in details:
         details["device"] = Device(device_id, **details.pop("device", {}))
     return details
+
+
+def _traces_text(traces: Traces) -> str:
+    return f"{traces.ip}~{traces.user_agent}" if traces.ip or traces.user_agent else ""
+
+
+def _traces_from(text: str) -> Traces:
+    ip, _, user_agent = text.partition("~")
+    return Traces(ip, user_agent)
 
 
 def _given(**values: str) -> dict[str, str]:

@@ -1,6 +1,18 @@
 """Owns the tables. Migrations lead to exactly this; a test compares them."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, SmallInteger, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
 
 from tokensvc.store.dialects import SESSION_ID
 
@@ -29,6 +41,8 @@ sessions = Table(
     Column("scopes", Text, nullable=False),
     Column("audiences", Text, nullable=False),
     Column("details", Text, nullable=False),
+    Column("last_seen", Text, nullable=False, server_default=text("''")),
+    Column("last_location", Text, nullable=False, server_default=text("''")),
     Index("sessions_by_subject", "subject"),
     Index("sessions_by_client", "client_id", "started_at"),
     Index("sessions_by_expiry", "expires_at"),

@@ -12,7 +12,16 @@ from tokensvc.domain.session import Session
 from tokensvc.ports import Committed, Unit
 from tokensvc.store import schema
 from tokensvc.store.dialects import Dialect
-from tokensvc.store.rows import CHANGING, audit_row, client_from, client_row, log_row, session_from, session_row
+from tokensvc.store.rows import (
+    CHANGING,
+    audit_row,
+    changing_values,
+    client_from,
+    client_row,
+    log_row,
+    session_from,
+    session_row,
+)
 from tokensvc.store.working_set import WorkingSet
 
 
@@ -83,7 +92,7 @@ class Batch:
         if new := rows.new_sessions:
             connection.execute(self._insert_sessions, self._pack(list(map(session_row, new))))
         if changed := rows.changed_sessions:
-            values = [(s.grant.session_id, *(getattr(s, name) for name in CHANGING)) for s in changed]
+            values = [(session.grant.session_id, *changing_values(session)) for session in changed]
             connection.execute(self._update_sessions, self._dialect.pack("changes", values))
 
     def _write_log(self, connection: Connection, rows: WorkingSet) -> int:
