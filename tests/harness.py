@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 from tokensvc_pb.v1 import (
+    client_service_pb2_grpc,
     key_service_pb2_grpc,
     session_service_pb2_grpc,
     token_service_pb2_grpc,
@@ -53,6 +54,7 @@ class Caller:
             token_service_pb2_grpc.TokenServiceStub(self.channel),
             session_service_pb2_grpc.SessionServiceStub(self.channel),
             key_service_pb2_grpc.KeyServiceStub(self.channel),
+            client_service_pb2_grpc.ClientServiceStub(self.channel),
         ):
             if hasattr(stub, method):
                 rpc = getattr(stub, method)

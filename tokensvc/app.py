@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
-from tokensvc_pb.v1 import audit_service_pb2, client_service_pb2
+from tokensvc_pb.v1 import audit_service_pb2
 
 from tokensvc.config import Settings, SettingsError
 from tokensvc.crypto.access_tokens import AccessTokenSigner
@@ -19,7 +19,8 @@ from tokensvc.crypto.verified_cache import VerifiedCache
 from tokensvc.crypto.wrapping import Wrapper, create_root_key, load_root_key
 from tokensvc.domain.policy import DAY
 from tokensvc.ports import AccessTokens, Clock, Randomness, RefreshTokens, Store
-from tokensvc.rpc import key_service, session_service, token_service
+from tokensvc.rpc import client_service, key_service, session_service, token_service
+from tokensvc.rpc.client_service import ClientService
 from tokensvc.rpc.guard import Guard, Method, OpenMethod
 from tokensvc.rpc.key_service import KeyService
 from tokensvc.rpc.server import RpcServer
@@ -154,7 +155,7 @@ def build_server(
         token_service.DESCRIPTOR: tokens.methods(),
         session_service.DESCRIPTOR: SessionService(Sessions(store, clock), Flags(store, clock)).methods(),
         key_service.DESCRIPTOR: KeyService(keys.access_tokens).methods(),
-        client_service_pb2.DESCRIPTOR.services_by_name["ClientService"]: {},
+        client_service.DESCRIPTOR: ClientService(Clients(store, clock, randomness)).methods(),
         audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"]: {},
     }
     return RpcServer(

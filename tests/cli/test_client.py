@@ -39,7 +39,11 @@ def test_every_option_of_create_arrives(run: Run) -> None:
         *("client", "create", "bff", "--data-dir", "d", "--name", "Our BFF", "--permission", "issue,refresh"),
         *("--permission", "watch", "--acts-for", "phone", "--acts-for", "web", "--answers-for", "api"),
         *("--scope", "read", "--scope", "write", "--audience", "billing", "--access-ttl", "30s"),
-        *("--refresh-idle-ttl", "12h", "--refresh-absolute-ttl", "30d", "--retry-window", "0s", "--bind-device"),
+        *("--refresh-idle-ttl", "12h", "--refresh-absolute-ttl", "30d", "--retry-window", "0s"),
+        *("--rotation", "selective", "--rotation-interval", "7d", "--refresh-token-format", "jwt"),
+        *("--max-sessions", "5", "--at-session-limit", "refuse", "--sender-constraint", "dpop"),
+        *("--bind-device", "reject", "--bind-ip", "audit", "--bind-user-agent", "end-session"),
+        *("--bind-credentials", "ignore", "--ipv4-prefix", "16", "--ipv6-prefix", "64"),
     )
     shown = json_of(run("client", "show", "bff", "--data-dir", "d", "--json"))
     assert shown["name"] == "Our BFF"
@@ -53,8 +57,34 @@ def test_every_option_of_create_arrives(run: Run) -> None:
         "retry_window": "0s",
         "scopes": ["read", "write"],
         "audiences": ["billing"],
-        "binding": {"device": "reject"},
+        "rotation": "selective",
+        "rotation_interval": "604800s",
+        "refresh_token_format": "jwt",
+        "max_sessions": 5,
+        "session_limit_action": "refuse",
+        "binding": {
+            "device": "reject",
+            "ip": "audit",
+            "user_agent": "end_session",
+            "credential_version": "ignore",
+            "ipv4_prefix_length": 16,
+            "ipv6_prefix_length": 64,
+        },
+        "sender_constraint": "dpop",
     }
+
+
+def test_a_client_is_shown_with_all_its_defaults(run: Run) -> None:
+    """People see what holds, said or not."""
+    run("client", "create", "phone", "--public", "--data-dir", "d")
+    said = dict(
+        line.split(maxsplit=1) for line in run("client", "show", "phone", "--data-dir", "d").stdout.splitlines()
+    )
+    assert said["token_policy.rotation:"] == "graceful"
+    assert said["token_policy.rotation_interval:"] == "0s"
+    assert said["token_policy.session_limit_action:"] == "end_oldest"
+    assert said["token_policy.binding.credential_version:"] == "reject"
+    assert said["token_policy.binding.ipv6_prefix_length:"] == "48"
 
 
 def test_show_never_shows_the_secret_again(run: Run) -> None:
@@ -111,10 +141,10 @@ def test_a_taken_name_fails_as_already_exists(run: Run) -> None:
     assert result.stdout == ""
 
 
-@pytest.mark.parametrize("command", ["show", "disable", "enable"])
+@pytest.mark.parametrize("command", ["show", "disable", "enable", "update --name x", "delete --yes", "rotate-secret"])
 def test_an_unknown_client_fails_as_not_found(run: Run, command: str) -> None:
     """A client that is not there is CLIENT_NOT_FOUND."""
-    result = run("client", command, "nobody", "--data-dir", "d", exit_code=69)
+    result = run("client", *command.split(), "nobody", "--data-dir", "d", exit_code=69)
     assert "CLIENT_NOT_FOUND" in result.stderr
 
 

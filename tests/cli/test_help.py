@@ -39,7 +39,8 @@ def test_there_are_the_commands_that_there_should_be() -> None:
     """Nothing is missing, and nothing is hidden."""
     assert set(COMMANDS) == {
         *("serve", "demo", "db upgrade", "db prune", "session list", "session show"),
-        *("client create", "client list", "client show", "client disable", "client enable"),
+        *("client create", "client update", "client list", "client show", "client disable", "client enable"),
+        *("client delete", "client rotate-secret"),
         *("token issue", "token refresh", "token introspect", "token revoke", "token decode"),
     }
 
@@ -82,7 +83,7 @@ def test_an_example_works_when_it_is_pasted(run: Run, path: str, example: str) -
     program, *arguments = shlex.split(piped)
     assert program == "tokensvc"
     assert " ".join(arguments).startswith(path)
-    if path in {"client show", "client disable", "client enable"}:
+    if path.startswith("client ") and path not in {"client create", "client list"}:
         run("client", "create", arguments[2])
     run(*arguments, stdin=said.removeprefix("echo ").strip('"'))
 

@@ -6,8 +6,9 @@ from typing import Any
 import click
 import pytest
 
-from tokensvc.cli.values import CLAIM, MOMENT, PERMISSIONS, SPAN
+from tokensvc.cli.values import CLAIM, MOMENT, PERMISSIONS, SPAN, ChoiceType
 from tokensvc.domain.client import Permission
+from tokensvc.domain.policy import BindingAction
 
 
 def read(kind: click.ParamType[Any, Any], text: str) -> Any:
@@ -82,6 +83,23 @@ def test_permissions_are_separated_by_commas() -> None:
     assert read(PERMISSIONS, "issue, watch") == (Permission.ISSUE, Permission.WATCH)
 
 
+def test_no_permissions_are_an_empty_text() -> None:
+    """So an update can take them all away."""
+    assert read(PERMISSIONS, "") == ()
+
+
 def test_an_unknown_permission_is_refused() -> None:
     """The error lists those that there are."""
     assert "introspect" in refuse(PERMISSIONS, "issue,fly")
+
+
+@pytest.mark.parametrize("text", ["end-session", "end_session"])
+def test_a_choice_has_dashes_or_underscores(text: str) -> None:
+    """It may be typed as the help has it, or pasted as `client show` has it."""
+    assert read(ChoiceType(BindingAction), text) is BindingAction.END_SESSION
+
+
+@pytest.mark.parametrize("text", ["", "END-SESSION", "END_SESSION", "end"])
+def test_another_choice_is_refused(text: str) -> None:
+    """The error lists those that there are."""
+    assert "end-session" in refuse(ChoiceType(BindingAction), text)

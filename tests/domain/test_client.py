@@ -47,6 +47,13 @@ def test_some_clients_may_act_for_every_client(client: Client) -> None:
     assert client.may_act_for("a-client-of-tomorrow")
 
 
-def test_a_client_does_not_show_its_secret() -> None:
-    """The stored hash stays out of every representation that could reach a log."""
-    assert "canary" not in repr(Client("phone", secret_hash=b"canary"))
+def test_a_client_does_not_show_its_secrets() -> None:
+    """The stored hashes stay out of every representation that could reach a log."""
+    assert "canary" not in repr(Client("phone", secret_hash=b"canary", previous_secret_hash=b"canary"))
+
+
+@pytest.mark.parametrize(("now", "previous"), [(0, b"old"), (9, b"old"), (10, None), (11, None)])
+def test_the_secret_before_is_good_until_it_expires(now: int, previous: bytes | None) -> None:
+    """From the moment of its expiry on it counts no more, without anything being done."""
+    client = Client("bff", secret_hash=b"new", previous_secret_hash=b"old", previous_expires_at=10)
+    assert client.secret_hashes(now) == (b"new", previous)

@@ -9,11 +9,18 @@ import pytest
 from tokensvc.domain.client import Client
 from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.view import View
-from tokensvc.services import clients
-from tokensvc.services.clients import authenticate, hash_secret, unauthenticated
+from tokensvc.services import client_secrets
+from tokensvc.services.client_secrets import authenticate, hash_secret, unauthenticated
 
 SECRET = "tscs_right"
-BFF = Client("bff", secret_hash=hash_secret(SECRET))
+OLDER = "tscs_older"
+NOW = 1_800_000_000_000
+BFF = Client(
+    "bff",
+    secret_hash=hash_secret(SECRET),
+    previous_secret_hash=hash_secret(OLDER),
+    previous_expires_at=NOW + 1,
+)
 
 # Each is refused for another reason, of which nothing may show.
 STRANGERS = {
@@ -32,17 +39,21 @@ STRANGERS = {
     "disabled client": ("disabled", SECRET),
     "disabled client with a wrong secret": ("disabled", "tscs_wrong"),
     "client id in another case": ("BFF", SECRET),
+    "older secret that has expired": ("expired", OLDER),
+    "older secret of another client": ("other", OLDER),
+    "older secret of a disabled client": ("disabled", OLDER),
 }
 
 
 @pytest.fixture
 def view() -> View:
-    """A confidential client, another one, a disabled one and a public one."""
+    """Confidential clients with two secrets, with one, disabled, and with one that has expired; and a public one."""
     view = View()
     known = (
         BFF,
         Client("other", secret_hash=hash_secret("tscs_other")),
         replace(BFF, client_id="disabled", disabled=True),
+        replace(BFF, client_id="expired", previous_expires_at=NOW),
         Client("phone"),
     )
     view.clients = {client.client_id: client for client in known}
@@ -51,14 +62,20 @@ def view() -> View:
 
 def test_the_right_secret_is_recognised(view: View) -> None:
     """The caller is the client whose id and secret it presents."""
-    assert authenticate(view, "bff", SECRET) is BFF
+    assert authenticate(view, "bff", SECRET, NOW) is BFF
+
+
+def test_the_secret_before_is_recognised_while_it_is_valid(view: View) -> None:
+    """After a rotation either secret will do, until the older one expires."""
+    assert authenticate(view, "bff", OLDER, NOW) is BFF
+    assert authenticate(view, "expired", SECRET, NOW).client_id == "expired"
 
 
 @pytest.mark.parametrize("stranger", STRANGERS)
 def test_strangers_cannot_be_told_apart(view: View, stranger: str) -> None:
     """Every refusal has the same type, reason, text and field, and no cause behind it."""
     with pytest.raises(RefusedError) as caught:
-        authenticate(view, *STRANGERS[stranger])
+        authenticate(view, *STRANGERS[stranger], NOW)
     error, fixed = caught.value, unauthenticated()
     assert (type(error), error.reason, error.message, error.field, error.args) == (
         type(fixed),
@@ -86,26 +103,26 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bytes, bytes]]:
 
 @pytest.mark.parametrize("stranger", STRANGERS)
 def test_strangers_cost_the_same_work(view: View, compared: list[tuple[bytes, bytes]], stranger: str) -> None:
-    """Known or not, one hash of what was presented is compared, in constant time, with as many bytes."""
+    """Known or not, one hash of what was presented is compared twice, in constant time, with as many bytes."""
     client_id, secret = STRANGERS[stranger]
     with pytest.raises(RefusedError):
-        authenticate(view, client_id, secret)
-    ((one, other),) = compared
-    assert one == hash_secret(secret)
-    assert len(one) == len(other) == 32
+        authenticate(view, client_id, secret, NOW)
+    assert [one for one, _ in compared] == [hash_secret(secret)] * 2
+    assert {len(other) for _, other in compared} == {32}
 
 
-def test_a_recognised_caller_costs_the_same_work(view: View, compared: list[tuple[bytes, bytes]]) -> None:
-    """Success takes the same comparison, once."""
-    authenticate(view, "bff", SECRET)
-    assert compared == [(hash_secret(SECRET), hash_secret(SECRET))]
+@pytest.mark.parametrize("secret", [SECRET, OLDER])
+def test_a_recognised_caller_costs_the_same_work(view: View, compared: list[tuple[bytes, bytes]], secret: str) -> None:
+    """Success takes the same comparisons, with both secrets, whichever it is."""
+    authenticate(view, "bff", secret, NOW)
+    assert compared == [(hash_secret(secret), hash_secret(SECRET)), (hash_secret(secret), hash_secret(OLDER))]
 
 
-@pytest.mark.parametrize("client_id", ["nobody", "phone"])
+@pytest.mark.parametrize("client_id", ["nobody", "phone", "other"])
 def test_whoever_has_no_secret_is_not_let_in_by_a_matching_hash(
     view: View, monkeypatch: pytest.MonkeyPatch, client_id: str
 ) -> None:
     """What stands in for a missing secret opens nothing, not even to somebody whose secret hashes to just that."""
-    monkeypatch.setattr(clients, "hash_secret", lambda _secret: bytes(32))
+    monkeypatch.setattr(client_secrets, "hash_secret", lambda _secret: bytes(32))
     with pytest.raises(RefusedError):
-        authenticate(view, client_id, "anything")
+        authenticate(view, client_id, "anything", NOW)

@@ -1,7 +1,7 @@
-"""Registering and disabling clients: what is written, and that a refusal writes nothing."""
+"""Registering, disabling and listing clients: what is written, and that a refusal writes nothing."""
 
+import base64
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -12,9 +12,8 @@ from tests.services.use_cases import UseCases
 from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.effects import AuditEvent
 from tokensvc.domain.errors import Reason, RefusedError
-from tokensvc.domain.policy import MAX_ACCESS_TTL, MAX_REFRESH_TTL, MAX_RETRY_WINDOW, SECOND
 from tokensvc.domain.revocation import EntryKind
-from tokensvc.services.clients import authenticate, hash_secret
+from tokensvc.services.client_secrets import authenticate, hash_secret
 
 BFF = Client(
     "bff",
@@ -26,10 +25,12 @@ BFF = Client(
 )
 
 
-async def test_a_confidential_client_gets_a_secret_to_call_with(use_cases: UseCases, store: RecordingStore) -> None:
+async def test_a_confidential_client_gets_a_secret_to_call_with(
+    use_cases: UseCases, store: RecordingStore, clock: FakeClock
+) -> None:
     """The secret is answered once, and the client is recognised by it at once."""
     created, secret = await use_cases.clients.create(BFF, confidential=True)
-    assert authenticate(await store.view(), "bff", secret) == created
+    assert authenticate(await store.view(), "bff", secret, clock()) == created
 
 
 async def test_a_secret_can_be_found_by_scanners_and_by_nobody_else(use_cases: UseCases) -> None:
@@ -88,75 +89,6 @@ async def test_a_second_client_of_the_same_id_is_refused(use_cases: UseCases, st
     assert await use_cases.clients.get("bff") == created
 
 
-def with_policy(**changes: Any) -> dict[str, Any]:
-    """A changed token policy."""
-    return {"policy": policy_of(**changes)}
-
-
-REFUSED: list[tuple[str, dict[str, Any]]] = [
-    ("client_id", {"client_id": ""}),
-    ("client_id", {"client_id": "a b"}),
-    ("client_id", {"client_id": "*"}),
-    ("client_id", {"client_id": "x" * 256}),
-    ("name", {"name": "two\nlines"}),
-    ("name", {"name": "x" * 256}),
-    ("acts_for", {"acts_for": frozenset({"phone", "a b"})}),
-    ("acts_for", {"acts_for": frozenset({""})}),
-    ("acts_for", {"acts_for": frozenset({"**"})}),
-    ("audiences", {"audiences": frozenset({"a b"})}),
-    ("audiences", {"audiences": frozenset({""})}),
-    ("token_policy.scopes", with_policy(scopes=("read", 'wr"ite'))),
-    ("token_policy.scopes", with_policy(scopes=("read write",))),
-    ("token_policy.audiences", with_policy(audiences=("",))),
-    ("token_policy.access_ttl", with_policy(access_ttl=SECOND - 1)),
-    ("token_policy.access_ttl", with_policy(access_ttl=MAX_ACCESS_TTL + 1)),
-    ("token_policy.refresh_idle_ttl", with_policy(refresh_idle_ttl=0)),
-    ("token_policy.refresh_idle_ttl", with_policy(refresh_idle_ttl=MAX_REFRESH_TTL + 1)),
-    ("token_policy.refresh_absolute_ttl", with_policy(refresh_absolute_ttl=-1)),
-    ("token_policy.refresh_absolute_ttl", with_policy(refresh_absolute_ttl=MAX_REFRESH_TTL + 1)),
-    ("token_policy.retry_window", with_policy(retry_window=-1)),
-    ("token_policy.retry_window", with_policy(retry_window=MAX_RETRY_WINDOW + 1)),
-]
-
-
-@pytest.mark.parametrize(("field", "changes"), REFUSED)
-async def test_a_value_out_of_bounds_is_refused_by_name(
-    use_cases: UseCases, store: RecordingStore, field: str, changes: dict[str, Any]
-) -> None:
-    """The refusal names the field, and no transaction is begun."""
-    with pytest.raises(RefusedError) as caught:
-        await use_cases.clients.create(replace(BFF, **changes), confidential=True)
-    assert (caught.value.reason, caught.value.field) == (Reason.INVALID_REQUEST, field)
-    assert store.commits == 0
-
-
-async def test_a_public_client_has_no_permissions(use_cases: UseCases, store: RecordingStore) -> None:
-    """What cannot call is not given the right to."""
-    with pytest.raises(RefusedError) as caught:
-        await use_cases.clients.create(BFF, confidential=False)
-    assert caught.value.field == "permissions"
-    assert store.commits == 0
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"access_ttl": SECOND, "refresh_idle_ttl": SECOND, "refresh_absolute_ttl": SECOND, "retry_window": 0},
-        {
-            "access_ttl": MAX_ACCESS_TTL,
-            "refresh_idle_ttl": MAX_REFRESH_TTL,
-            "refresh_absolute_ttl": MAX_REFRESH_TTL,
-            "retry_window": MAX_RETRY_WINDOW,
-        },
-    ],
-    ids=["least", "most"],
-)
-async def test_the_bounds_themselves_are_allowed(use_cases: UseCases, changes: dict[str, int]) -> None:
-    """A policy may go as low and as high as the limits."""
-    created, _ = await use_cases.clients.create(replace(BFF, policy=policy_of(**changes)), confidential=True)
-    assert created.policy == policy_of(**changes)
-
-
 async def test_a_disabled_client_changes_in_nothing_else(use_cases: UseCases, clock: FakeClock) -> None:
     """Its row says that it is disabled, and since when; secret, permissions and policy stay."""
     created, _ = await use_cases.clients.create(BFF, confidential=True)
@@ -184,14 +116,16 @@ async def test_enabling_raises_no_barrier_and_is_audited(use_cases: UseCases, st
     assert [event.type for event in effects.audit] == ["client.enabled"]
 
 
-async def test_an_enabled_client_calls_with_its_old_secret(use_cases: UseCases, store: RecordingStore) -> None:
+async def test_an_enabled_client_calls_with_its_old_secret(
+    use_cases: UseCases, store: RecordingStore, clock: FakeClock
+) -> None:
     """Disabled it is not recognised; enabled again it is."""
     _, secret = await use_cases.clients.create(BFF, confidential=True)
     await use_cases.clients.set_disabled("bff", disabled=True)
     with pytest.raises(RefusedError):
-        authenticate(await store.view(), "bff", secret)
+        authenticate(await store.view(), "bff", secret, clock())
     await use_cases.clients.set_disabled("bff", disabled=False)
-    assert authenticate(await store.view(), "bff", secret).client_id == "bff"
+    assert authenticate(await store.view(), "bff", secret, clock()).client_id == "bff"
 
 
 @pytest.mark.parametrize("disabled", [True, False])
@@ -210,8 +144,59 @@ async def test_an_unknown_client_is_not_found(use_cases: UseCases) -> None:
     assert caught.value.reason is Reason.CLIENT_NOT_FOUND
 
 
+async def names_on(use_cases: UseCases, size: int) -> list[list[str]]:
+    """The ids on all pages of that size."""
+    pages, page_token = [], ""
+    while True:
+        page, page_token = await use_cases.clients.list_clients(size, page_token)
+        pages.append([client.client_id for client in page])
+        if not page_token:
+            return pages
+
+
 async def test_clients_are_listed_in_order(use_cases: UseCases) -> None:
     """The list is by id, whoever came first."""
     for client_id in ("web", "bff", "phone"):
         await use_cases.register(client_id)
-    assert [client.client_id for client in await use_cases.clients.list_clients()] == ["bff", "phone", "web"]
+    assert await names_on(use_cases, 0) == [["bff", "phone", "web"]]
+
+
+async def test_a_page_without_a_size_has_a_hundred_clients(use_cases: UseCases) -> None:
+    """What is more comes on the next one."""
+    for place in range(101):
+        await use_cases.register(f"client-{place:03}")
+    assert [len(page) for page in await names_on(use_cases, 0)] == [100, 1]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+async def test_pages_show_every_client_once(use_cases: UseCases, size: int) -> None:
+    """Page by page all are seen in order, and no page but an only one is empty."""
+    assert await names_on(use_cases, size) == [[]]
+    for client_id in ("web", "bff", "phone"):
+        await use_cases.register(client_id)
+    names = ["bff", "phone", "web"]
+    assert await names_on(use_cases, size) == [names[start : start + size] for start in range(0, 3, size)]
+
+
+async def test_a_client_that_goes_between_two_pages_does_not_shift_them(use_cases: UseCases) -> None:
+    """The place is the last id that was shown: it may be gone, what follows is the same."""
+    for client_id in ("a", "b", "c"):
+        await use_cases.register(client_id)
+    _, page_token = await use_cases.clients.list_clients(2)
+    await use_cases.clients.delete("b")
+    page, end = await use_cases.clients.list_clients(2, page_token)
+    assert ([client.client_id for client in page], end) == (["c"], "")
+
+
+FORGED = ("nonsense", "é", "YQ", "YQ==\n", " YQ==", "YR==", base64.urlsafe_b64encode(b"a b").decode(), "====", "Kg==")
+
+
+@pytest.mark.parametrize(
+    ("size", "page_token", "field"),
+    [(-1, "", "page_size"), (1001, "", "page_size"), *((1, forged, "page_token") for forged in FORGED)],
+)
+async def test_a_bad_page_is_refused(use_cases: UseCases, size: int, page_token: str, field: str) -> None:
+    """A size out of bounds, and a token that is none of ours in every bit."""
+    with pytest.raises(RefusedError) as caught:
+        await use_cases.clients.list_clients(size, page_token)
+    assert (caught.value.reason, caught.value.field) == (Reason.INVALID_REQUEST, field)

@@ -9,7 +9,16 @@ from tests.store.samples import NOW, a_session, an_access_token, an_entry, writi
 from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.effects import Effects
 from tokensvc.domain.errors import Reason, RefusedError
-from tokensvc.domain.policy import MINUTE, BindingAction, BindingPolicy, TokenPolicy
+from tokensvc.domain.policy import (
+    MINUTE,
+    BindingAction,
+    BindingPolicy,
+    RefreshTokenFormat,
+    Rotation,
+    SenderConstraint,
+    SessionLimitAction,
+    TokenPolicy,
+)
 from tokensvc.domain.revocation import EntryKind
 from tokensvc.ports import Rows, Store, Unit
 
@@ -19,6 +28,8 @@ CLIENT = Client(
     name="Büro & Co",
     disabled=True,
     secret_hash=bytes(range(32)),
+    previous_secret_hash=bytes(range(1, 33)),
+    previous_expires_at=NOW + 2,
     permissions=frozenset({Permission.REFRESH, Permission.REVOKE}),
     acts_for=frozenset({"phone", "tablet"}),
     audiences=frozenset({"api", "billing"}),
@@ -29,7 +40,20 @@ CLIENT = Client(
         retry_window=4000,
         scopes=("read", "write"),
         audiences=("api",),
-        binding=BindingPolicy(device=BindingAction.REJECT),
+        rotation=Rotation.PERIODIC,
+        rotation_interval=5000,
+        refresh_token_format=RefreshTokenFormat.JWT,
+        max_sessions=6,
+        session_limit_action=SessionLimitAction.REFUSE,
+        binding=BindingPolicy(
+            device=BindingAction.REJECT,
+            ip=BindingAction.AUDIT,
+            user_agent=BindingAction.END_SESSION,
+            credential_version=BindingAction.IGNORE,
+            ipv4_prefix_length=16,
+            ipv6_prefix_length=64,
+        ),
+        sender_constraint=SenderConstraint.DPOP,
     ),
     created_at=NOW,
     updated_at=NOW + 1,

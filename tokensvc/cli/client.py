@@ -1,34 +1,30 @@
-"""Owns `tokensvc client`: registering, showing and disabling clients, directly in the database."""
+"""Owns `tokensvc client`: registering clients and managing them, directly in the database."""
 
-from collections.abc import Callable
 from datetime import timedelta
-from itertools import chain
 from typing import Any
 
 import click
 
-from tokensvc.cli.documents import client_document
+from tokensvc.cli.client_options import describing_a_client, values_given
+from tokensvc.cli.documents import client_document, moment
+from tokensvc.cli.failures import USAGE, CommandError
 from tokensvc.cli.local import with_clients
-from tokensvc.cli.options import Function, Group, configured, examples, reported
+from tokensvc.cli.options import Group, configured, examples, reported
 from tokensvc.cli.output import Output, span_text
-from tokensvc.cli.values import PERMISSIONS, SPAN
+from tokensvc.cli.values import SPAN
 from tokensvc.config import Settings
-from tokensvc.domain.client import Client, Permission
-from tokensvc.domain.policy import DEFAULT_POLICY, BindingAction, BindingPolicy, TokenPolicy
-from tokensvc.services.clients import Clients
+from tokensvc.domain.client import Client
+from tokensvc.domain.client_fields import changed
+from tokensvc.services.clients import DEFAULT_OVERLAP, Clients
+from tokensvc.services.sessions import LARGEST_PAGE
 
 _COLUMNS = ("client_id", "type", "disabled", "permissions", "acts_for", "audiences")
+_OVERLAP = timedelta(milliseconds=DEFAULT_OVERLAP)
 
 
 @click.group(cls=Group)
 def client() -> None:
     """Register clients and manage them. Works on the database, also while a server runs."""
-
-
-def _lifetime(flag: str, default: int, text: str) -> Callable[[Function], Function]:
-    return click.option(
-        flag, type=SPAN, default=span_text(timedelta(milliseconds=default)), show_default=True, help=text
-    )
 
 
 @client.command(
@@ -38,53 +34,41 @@ def _lifetime(flag: str, default: int, text: str) -> Callable[[Function], Functi
         "    --acts-for '*' --scope read --scope write --audience api > bff.txt",
         "awk '/^client_secret:/ {print $2}' bff.txt > bff.secret",
         "tokensvc client create phone --public --scope read --audience api \\",
-        "    --access-ttl 5m --refresh-idle-ttl 14d",
+        "    --access-ttl 5m --refresh-idle-ttl 14d --bind-device reject",
         "tokensvc client create api --permission introspect --answers-for api",
     ),
 )
 @click.argument("client_id", metavar="ID")
-@click.option("--name", default="", help="What people call it.")
 @click.option("--public", is_flag=True, help="A client that cannot keep a secret, and cannot call.")
-@click.option("--permission", "permissions", type=PERMISSIONS, multiple=True, help="What it may do.")
-@click.option("--acts-for", multiple=True, metavar="ID", help="Client that it may act for; '*' for all.")
-@click.option("--answers-for", multiple=True, metavar="AUDIENCE", help="Audience whose tokens it may introspect.")
-@click.option("--scope", "scopes", multiple=True, help="Scope that its tokens may have.")
-@click.option("--audience", "audiences", multiple=True, help="Audience that its tokens may have; default: the issuer.")
-@_lifetime("--access-ttl", DEFAULT_POLICY.access_ttl, "Longest life of an access token.")
-@_lifetime("--refresh-idle-ttl", DEFAULT_POLICY.refresh_idle_ttl, "A session ends after this time without a refresh.")
-@_lifetime("--refresh-absolute-ttl", DEFAULT_POLICY.refresh_absolute_ttl, "A session ends after this time in any case.")
-@_lifetime("--retry-window", DEFAULT_POLICY.retry_window, "How long a repeated refresh gets the same successor.")
-@click.option("--bind-device", is_flag=True, help="Refuse a refresh that comes from another device.")
+@describing_a_client(creating=True)
 @reported
-@configured("data_dir", "issuer")
-def create(
-    output: Output,
-    settings: Settings,
-    *,
-    client_id: str,
-    name: str,
-    public: bool,
-    permissions: tuple[tuple[Permission, ...], ...],
-    acts_for: tuple[str, ...],
-    answers_for: tuple[str, ...],
-    bind_device: bool,
-    **policy: Any,
-) -> None:
+@configured("data_dir")
+def create(output: Output, settings: Settings, *, client_id: str, public: bool, **options: Any) -> None:
     """Register a client. Its secret is printed this once and stored nowhere."""
-    wanted = Client(
-        client_id,
-        name=name,
-        permissions=frozenset(chain.from_iterable(permissions)),
-        acts_for=frozenset(acts_for),
-        audiences=frozenset(answers_for),
-        policy=TokenPolicy(
-            binding=BindingPolicy(device=BindingAction.REJECT if bind_device else BindingAction.IGNORE),
-            **{field: _milliseconds(value) for field, value in policy.items()},
-        ),
-    )
+    wanted = changed(Client(client_id), values_given(options))
     created, secret = with_clients(settings, lambda clients: clients.create(wanted, confidential=not public))
     shown_once = {} if public else {"client_secret": secret}
     output.show({**client_document(created), **shown_once})
+
+
+@client.command(
+    "update",
+    epilog=examples(
+        "tokensvc client update phone --max-sessions 5 --at-session-limit refuse",
+        "tokensvc client update phone --rotation periodic --rotation-interval 1h",
+        "tokensvc client update phone --scope read --scope write --audience ''",
+    ),
+)
+@click.argument("client_id", metavar="ID")
+@describing_a_client(creating=False)
+@reported
+@configured("data_dir")
+def update(output: Output, settings: Settings, *, client_id: str, **options: Any) -> None:
+    """Change what is given, and nothing else. Live sessions meet a new policy at their next refresh."""
+    values = values_given(options)
+    if not values:
+        raise CommandError("nothing to change was given", exit_code=USAGE)
+    output.show(client_document(with_clients(settings, lambda clients: clients.update(client_id, values))))
 
 
 @client.command("list", epilog=examples("tokensvc client list", "tokensvc client list --json"))
@@ -92,8 +76,17 @@ def create(
 @configured("data_dir")
 def list_(output: Output, settings: Settings) -> None:
     """List all clients."""
-    found = with_clients(settings, lambda clients: clients.list_clients())
+    found = with_clients(settings, _all_clients)
     output.show_list("clients", [client_document(one) for one in found], _COLUMNS)
+
+
+async def _all_clients(clients: Clients) -> list[Client]:
+    page, page_token = await clients.list_clients(LARGEST_PAGE)
+    found = [*page]
+    while page_token:
+        page, page_token = await clients.list_clients(LARGEST_PAGE, page_token)
+        found += page
+    return found
 
 
 @client.command(epilog=examples("tokensvc client show bff"))
@@ -124,12 +117,44 @@ def enable(output: Output, settings: Settings, *, client_id: str) -> None:
 
 
 def _set_disabled(output: Output, settings: Settings, client_id: str, *, disabled: bool) -> None:
-    async def change(clients: Clients) -> Client:
-        await clients.set_disabled(client_id, disabled=disabled)
-        return await clients.get(client_id)
-
-    output.show(client_document(with_clients(settings, change)))
+    switched = with_clients(settings, lambda clients: clients.set_disabled(client_id, disabled=disabled))
+    output.show(client_document(switched))
 
 
-def _milliseconds(value: Any) -> Any:
-    return round(value.total_seconds() * 1000) if isinstance(value, timedelta) else value
+@client.command(epilog=examples("tokensvc client delete phone --yes"))
+@click.argument("client_id", metavar="ID")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@reported
+@configured("data_dir")
+def delete(output: Output, settings: Settings, *, client_id: str, yes: bool) -> None:
+    """Delete a client at once, and end everything that was issued for it. Nothing brings it back."""
+    if not yes:
+        click.confirm("Delete the client, and end everything that was issued for it?", abort=True, err=True)
+    revision = with_clients(settings, lambda clients: clients.delete(client_id))
+    output.show({"client_id": client_id, "revision": revision})
+
+
+@client.command(
+    epilog=examples("tokensvc client rotate-secret bff", "tokensvc client rotate-secret bff --overlap 0s --json")
+)
+@click.argument("client_id", metavar="ID")
+@click.option(
+    "--overlap",
+    type=SPAN,
+    default=span_text(_OVERLAP),
+    show_default=True,
+    help="How long the secret before stays valid; 0s ends it at once.",
+)
+@reported
+@configured("data_dir")
+def rotate_secret(output: Output, settings: Settings, *, client_id: str, overlap: timedelta) -> None:
+    """Make a new secret, which is printed this once. The one before it stays valid for a while."""
+    span = overlap // timedelta(milliseconds=1)
+    rotated = with_clients(settings, lambda clients: clients.rotate_secret(client_id, span))
+    output.show(
+        {
+            "client_id": client_id,
+            "client_secret": rotated.secret,
+            "previous_expires_at": moment(rotated.previous_expires_at),
+        }
+    )

@@ -1,6 +1,7 @@
 """Owns how protobuf messages and clients look as documents: snake_case names, nothing that says nothing."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from tokensvc.cli.output import Document
 from tokensvc.domain.client import Client
+from tokensvc.domain.policy import TokenPolicy
 
 
 def document_of(message: Message) -> dict[str, Any]:
@@ -59,28 +61,38 @@ def _whole(value: Any) -> Any:
 
 def client_document(client: Client) -> Document:
     """A client with the names of the proto's message Client."""
-    policy = client.policy
     return {
         "client_id": client.client_id,
         "name": client.name,
-        "type": "CONFIDENTIAL" if client.secret_hash is not None else "PUBLIC",
+        "type": "CONFIDENTIAL" if client.is_confidential else "PUBLIC",
         "disabled": client.disabled,
         "permissions": sorted(client.permissions),
         "acts_for": sorted(client.acts_for),
         "audiences": sorted(client.audiences),
-        "token_policy": {
-            "access_ttl": timedelta(milliseconds=policy.access_ttl),
-            "refresh_idle_ttl": timedelta(milliseconds=policy.refresh_idle_ttl),
-            "refresh_absolute_ttl": timedelta(milliseconds=policy.refresh_absolute_ttl),
-            "retry_window": timedelta(milliseconds=policy.retry_window),
-            "scopes": list(policy.scopes),
-            "audiences": list(policy.audiences),
-            "binding": {"device": policy.binding.device.value},
-        },
-        "created_at": _moment(client.created_at),
-        "updated_at": _moment(client.updated_at),
+        "token_policy": _policy_document(client.policy),
+        "created_at": moment(client.created_at),
+        "updated_at": moment(client.updated_at),
     }
 
 
-def _moment(milliseconds: int) -> datetime:
+def _policy_document(policy: TokenPolicy) -> Document:
+    return {
+        "access_ttl": timedelta(milliseconds=policy.access_ttl),
+        "refresh_idle_ttl": timedelta(milliseconds=policy.refresh_idle_ttl),
+        "refresh_absolute_ttl": timedelta(milliseconds=policy.refresh_absolute_ttl),
+        "retry_window": timedelta(milliseconds=policy.retry_window),
+        "scopes": list(policy.scopes),
+        "audiences": list(policy.audiences),
+        "rotation": policy.rotation.value,
+        "rotation_interval": timedelta(milliseconds=policy.rotation_interval),
+        "refresh_token_format": policy.refresh_token_format.value,
+        "max_sessions": policy.max_sessions,
+        "session_limit_action": policy.session_limit_action.value,
+        "binding": asdict(policy.binding),
+        "sender_constraint": policy.sender_constraint.value,
+    }
+
+
+def moment(milliseconds: int) -> datetime:
+    """The moment as documents have it."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC)

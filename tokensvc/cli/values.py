@@ -4,11 +4,14 @@ import json
 import re
 import sys
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from enum import StrEnum
+from typing import Any, Final, TypeVar
 
 import click
 
 from tokensvc.domain.client import Permission
+
+C = TypeVar("C", bound=StrEnum)
 
 _SPAN = re.compile(r"(\d{1,9})([smhd])", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -63,16 +66,24 @@ class ClaimType(click.ParamType[tuple[str, Any], Any]):
 
 
 class PermissionsType(click.ParamType[tuple[Permission, ...], Any]):
-    """One or more permissions, separated by commas."""
+    """Permissions, separated by commas; an empty text has none."""
 
     name = "permission"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Permission, ...]:
         """Read the permissions."""
         try:
-            return tuple(Permission(word.strip()) for word in str(value).split(","))
+            return tuple(Permission(word.strip()) for word in str(value).split(",")) if value else ()
         except ValueError:
             self.fail(f"is not among: {', '.join(Permission)}", param, ctx)
+
+
+class ChoiceType(click.Choice[C]):
+    """One of an enum's values, written with dashes as options are, or with underscores as they are shown."""
+
+    def normalize_choice(self, choice: object, ctx: click.Context | None) -> str:  # noqa: ARG002 - it is click's
+        """The spelling by which values are compared."""
+        return str(choice).replace("_", "-")
 
 
 class TokenType(click.ParamType[str, Any]):

@@ -23,18 +23,32 @@ class Permission(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A registered client. One without `secret_hash` is public: it cannot call, others relay it (RFC 6749, 2.1)."""
+    """A registered client. One without `secret_hash` is public: it cannot call, others relay it (RFC 6749, 2.1).
+
+    `previous_secret_hash` is of the secret before, with which it may call until `previous_expires_at`.
+    """
 
     client_id: str
     name: str = ""
     disabled: bool = False
     secret_hash: bytes | None = field(default=None, repr=False)
+    previous_secret_hash: bytes | None = field(default=None, repr=False)
+    previous_expires_at: int = 0
     permissions: frozenset[Permission] = frozenset()
     acts_for: frozenset[str] = frozenset()
     audiences: frozenset[str] = frozenset()
     policy: TokenPolicy = DEFAULT_POLICY
     created_at: int = 0
     updated_at: int = 0
+
+    @property
+    def is_confidential(self) -> bool:
+        """Whether it has a secret, and so can call."""
+        return self.secret_hash is not None
+
+    def secret_hashes(self, now: int) -> tuple[bytes | None, bytes | None]:
+        """The hash of its secret, and that of the secret before while that one is valid."""
+        return self.secret_hash, self.previous_secret_hash if now < self.previous_expires_at else None
 
     def require(self, permission: Permission) -> None:
         """Refuse with CALLER_NOT_PERMITTED unless the client has `permission`."""

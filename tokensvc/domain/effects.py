@@ -46,5 +46,6 @@ class Effects(Generic[T_co]):
     outcome: T_co
     session: Session | None = None
     client: Client | None = None
+    deleted_client: str = ""
     log: tuple[LogEntry, ...] = ()
     audit: tuple[AuditEvent, ...] = ()

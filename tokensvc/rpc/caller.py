@@ -2,12 +2,13 @@
 
 import base64
 import binascii
+import time
 from collections.abc import Iterable
 from urllib.parse import unquote
 
 from tokensvc.domain.client import Client
 from tokensvc.domain.view import View
-from tokensvc.services.clients import authenticate, unauthenticated
+from tokensvc.services.client_secrets import authenticate, unauthenticated
 
 _LONGEST_HEADER = 2048
 
@@ -18,7 +19,11 @@ def caller_of(metadata: Iterable[tuple[str, str | bytes]] | None, view: View) ->
     if len(headers) != 1:
         raise unauthenticated()
     client_id, secret = _basic(headers[0])
-    return authenticate(view, client_id, secret)
+    return authenticate(view, client_id, secret, _now())
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _basic(header: str | bytes) -> tuple[str, str]:

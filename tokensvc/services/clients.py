@@ -1,154 +1,220 @@
-"""Owns clients: registering and disabling them, and recognising them when they call."""
+"""Owns the administration of clients: registering, listing, changing and deleting them, and giving them new secrets."""
 
 import base64
-import hashlib
-import hmac
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeVar
 
 from tokensvc.domain import bounds
-from tokensvc.domain.client import EVERY_CLIENT, Client
+from tokensvc.domain.client import Client, Permission
+from tokensvc.domain.client_fields import changed, differences
 from tokensvc.domain.effects import AuditEvent, Effects, Refused
 from tokensvc.domain.errors import Reason, RefusedError, invalid
-from tokensvc.domain.policy import MAX_ACCESS_TTL, MAX_REFRESH_TTL, MAX_RETRY_WINDOW, SECOND, TokenPolicy
+from tokensvc.domain.policy import DAY, MAX_ACCESS_TTL
 from tokensvc.domain.revocation import EntryKind, LogEntry
 from tokensvc.domain.revoke import barrier_entry
-from tokensvc.domain.view import View
 from tokensvc.ports import Clock, Randomness, Rows, Store, Unit
+from tokensvc.services.client_checks import checked
+from tokensvc.services.client_secrets import hash_secret, new_secret
+from tokensvc.services.sessions import DEFAULT_PAGE, LARGEST_PAGE
 
-_SECRET_PREFIX = "tscs_"  # noqa: S105 - makes leaked secrets findable, is none itself
-_SECRET_BYTES = 32
-_NO_SECRET = bytes(32)
+T = TypeVar("T")
 
+DEFAULT_OVERLAP = DAY
+LONGEST_OVERLAP = 30 * DAY
 
-def hash_secret(secret: str) -> bytes:
-    """What is stored of a secret. It has 256 random bits, so a fast hash loses nothing."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+OPERATOR: Final = Client("", permissions=frozenset({Permission.ADMIN}))
+"""Who works on the database itself; an audit event without a caller is theirs."""
 
-
-def authenticate(view: View, client_id: str, secret: str) -> Client:
-    """Answer the client that calls; refuse whoever is unknown, disabled or wrong in the same way and time."""
-    client = view.clients.get(client_id)
-    stored = client.secret_hash if client is not None and client.secret_hash else None
-    matches = hmac.compare_digest(hash_secret(secret), stored or _NO_SECRET)
-    if client is None or stored is None or client.disabled or not matches:
-        raise unauthenticated()
-    return client
+_SWITCH = {"disabled"}
+_NOT_FOUND = Refused(Reason.CLIENT_NOT_FOUND, "there is no client with this client_id", "client_id")
 
 
-def unauthenticated() -> RefusedError:
-    """The one refusal of a caller that is not recognised."""
-    return RefusedError(Reason.CALLER_UNAUTHENTICATED, "the caller is not authenticated")
+@dataclass(frozen=True, slots=True)
+class RotatedSecret:
+    """A new secret, shown this once, and when the one before it ends."""
+
+    secret: str = field(repr=False)
+    previous_expires_at: int
 
 
 class Clients:
-    """The use cases of client administration. Whoever gets here is an operator."""
+    """The use cases of ClientService. Each needs the permission admin, and what changes anything is audited.
+
+    The field that a refusal names is a path in the proto's message Client, or the name of an argument.
+    """
 
     def __init__(self, store: Store, clock: Clock, randomness: Randomness) -> None:
         self._store = store
         self._clock = clock
         self._randomness = randomness
 
-    async def create(self, client: Client, *, confidential: bool) -> tuple[Client, str]:
+    async def create(self, client: Client, *, confidential: bool, caller: Client = OPERATOR) -> tuple[Client, str]:
         """Register `client`; answer it and its secret, which is empty for a public client and never shown again."""
-        check_client(client, confidential=confidential)
+        caller.require(Permission.ADMIN)
+        described = checked(client, confidential=confidential)
         now = self._clock()
-        secret = _SECRET_PREFIX + _base64url(self._randomness(_SECRET_BYTES)) if confidential else ""
-        policy = replace(
-            client.policy,
-            scopes=bounds.scopes(client.policy.scopes),
-            audiences=bounds.audiences(client.policy.audiences),
-        )
+        secret = new_secret(self._randomness) if confidential else ""
         created = replace(
-            client,
-            secret_hash=hash_secret(secret) if confidential else None,
-            policy=policy,
-            created_at=now,
-            updated_at=now,
+            described, secret_hash=hash_secret(secret) if confidential else None, created_at=now, updated_at=now
         )
 
         def decide(rows: Rows) -> Effects[Refused | None]:
             if rows.client(client.client_id) is not None:
                 return Effects(Refused(Reason.CLIENT_EXISTS, "a client with this client_id exists", "client_id"))
-            event = AuditEvent("client.created", at=now, client_id=client.client_id)
-            return Effects(None, client=created, log=(_changed(client.client_id, now),), audit=(event,))
+            event = _event("client.created", client.client_id, caller, now)
+            return Effects(None, client=created, log=(_told(client.client_id, now),), audit=(event,))
 
-        await self._decide(Unit(decide, client_id=client.client_id))
+        await self._commit(Unit(decide, client_id=client.client_id))
         return created, secret
 
-    async def set_disabled(self, client_id: str, *, disabled: bool) -> None:
-        """Disable a client, which also ends everything issued for it, or let it call again."""
-        now = self._clock()
-
-        def decide(rows: Rows) -> Effects[Refused | None]:
-            client = rows.client(client_id)
-            if client is None:
-                return Effects(Refused(Reason.CLIENT_NOT_FOUND, "there is no client with this client_id", "client_id"))
-            entry = (
-                barrier_entry(EntryKind.CLIENT, client_id, now, None, "client disabled")
-                if disabled
-                else _changed(client_id, now)
-            )
-            event = AuditEvent("client.disabled" if disabled else "client.enabled", at=now, client_id=client_id)
-            changed = replace(client, disabled=disabled, updated_at=now)
-            return Effects(None, client=changed, log=(entry,), audit=(event,))
-
-        await self._decide(Unit(decide, client_id=client_id))
-
-    async def list_clients(self) -> list[Client]:
-        """All clients in the order of their ids."""
-        view = await self._store.view()
-        return [view.clients[client_id] for client_id in sorted(view.clients)]
-
-    async def get(self, client_id: str) -> Client:
+    async def get(self, client_id: str, *, caller: Client = OPERATOR) -> Client:
         """One client."""
-        client = (await self._store.view()).clients.get(client_id)
+        caller.require(Permission.ADMIN)
+        client = (await self._store.view()).clients.get(bounds.client_id(client_id))
         if client is None:
-            raise RefusedError(Reason.CLIENT_NOT_FOUND, "there is no client with this client_id", "client_id")
+            raise _NOT_FOUND.error()
         return client
 
-    async def _decide(self, unit: Unit[Refused | None]) -> None:
-        outcome = (await self._store.commit(unit)).outcome
-        if outcome is not None:
-            raise outcome.error()
+    async def list_clients(
+        self, page_size: int = 0, page_token: str = "", *, caller: Client = OPERATOR
+    ) -> tuple[Sequence[Client], str]:
+        """Answer a page of clients in the order of their ids, and the token of the next page, empty at the end."""
+        caller.require(Permission.ADMIN)
+        if not 0 <= page_size <= LARGEST_PAGE:
+            raise invalid("page_size", f"page_size is not 0 to {LARGEST_PAGE}")
+        last_seen = _last_of(page_token) if page_token else ""
+        clients = (await self._store.view()).clients
+        rest = sorted(client_id for client_id in clients if client_id > last_seen)
+        page = rest[: page_size or DEFAULT_PAGE]
+        return [clients[client_id] for client_id in page], _page_token(page[-1]) if len(page) < len(rest) else ""
+
+    async def update(self, client_id: str, values: Mapping[str, Any], *, caller: Client = OPERATOR) -> Client:
+        """Put new `values`, by paths of `client_fields.CHANGEABLE`, into a client; answer it.
+
+        Disabling it also ends everything issued for it. Live sessions meet its new policy at their next refresh.
+        """
+        now = self._clock()
+
+        def decide(client: Client) -> Effects[Client | Refused]:
+            updated = replace(changed(client, values), updated_at=now)
+            try:
+                if values.keys() != _SWITCH:  # whatever stands in an old row, the client can be switched off
+                    updated = checked(updated, confidential=client.is_confidential)
+            except RefusedError as error:
+                return Effects(Refused(error.reason, error.message, error.field))
+            ends = updated.disabled and "disabled" in values
+            entry = _ended(client_id, now, "client disabled") if ends else _told(client_id, now)
+            return Effects(updated, client=updated, log=(entry,), audit=_update_events(client, updated, values, caller))
+
+        updated, _ = await self._decide(client_id, caller, decide)
+        return updated
+
+    async def set_disabled(self, client_id: str, *, disabled: bool, caller: Client = OPERATOR) -> Client:
+        """Disable a client, which also ends everything issued for it, or let it call again."""
+        return await self.update(client_id, {"disabled": disabled}, caller=caller)
+
+    async def delete(self, client_id: str, *, caller: Client = OPERATOR) -> int:
+        """Delete a client and end everything issued for it; answer the revision of the log that did.
+
+        One that is registered under its id later has nothing of it.
+        """
+        now = self._clock()
+
+        def decide(_client: Client) -> Effects[Refused | None]:
+            event = _event("client.deleted", client_id, caller, now)
+            entry = _ended(client_id, now, "client deleted")
+            return Effects(None, deleted_client=client_id, log=(entry,), audit=(event,))
+
+        _, revision = await self._decide(client_id, caller, decide)
+        return revision
+
+    async def rotate_secret(
+        self, client_id: str, overlap: int | None = None, *, caller: Client = OPERATOR
+    ) -> RotatedSecret:
+        """Give a client a new secret. The one before stays good for `overlap` milliseconds, the one before that ends.
+
+        The overlap is 24 hours if it is None; with zero the secret before ends at once.
+        """
+        span = DEFAULT_OVERLAP if overlap is None else overlap
+        if not 0 <= span <= LONGEST_OVERLAP:
+            raise invalid("overlap", f"overlap is not between 0 and {LONGEST_OVERLAP // DAY} days")
+        now = self._clock()
+        rotated = RotatedSecret(new_secret(self._randomness), now + span)
+
+        def decide(client: Client) -> Effects[Refused | None]:
+            if not client.is_confidential:
+                return Effects(Refused(Reason.INVALID_REQUEST, "a public client has no secret", "client_id"))
+            replaced = replace(
+                client,
+                secret_hash=hash_secret(rotated.secret),
+                previous_secret_hash=client.secret_hash if span else None,
+                previous_expires_at=rotated.previous_expires_at if span else 0,
+                updated_at=now,
+            )
+            event = _event(
+                "client.secret_rotated", client_id, caller, now, previous_expires_at=rotated.previous_expires_at
+            )
+            return Effects(None, client=replaced, log=(_told(client_id, now),), audit=(event,))
+
+        await self._decide(client_id, caller, decide)
+        return rotated
+
+    async def _decide(
+        self, client_id: str, caller: Client, decide: Callable[[Client], Effects[T | Refused]]
+    ) -> tuple[T, int]:
+        """Answer what `decide` makes of the client as it is inside the transaction, and the revision."""
+        caller.require(Permission.ADMIN)
+        bounds.client_id(client_id)
+
+        def found(rows: Rows) -> Effects[T | Refused]:
+            client = rows.client(client_id)
+            return Effects(_NOT_FOUND) if client is None else decide(client)
+
+        return await self._commit(Unit(found, client_id=client_id))
+
+    async def _commit(self, unit: Unit[T | Refused]) -> tuple[T, int]:
+        committed = await self._store.commit(unit)
+        if isinstance(committed.outcome, Refused):
+            raise committed.outcome.error()
+        return committed.outcome, committed.revision
 
 
-def check_client(client: Client, *, confidential: bool) -> None:
-    """Refuse a client with a value out of bounds, naming the field."""
-    bounds.client_id(client.client_id)
-    bounds.text(client.name, "name")
-    if client.permissions and not confidential:
-        raise invalid("permissions", "a public client cannot call, so it has no permissions")
-    _check_client_ids(client.acts_for, "acts_for")
-    bounds.audiences(sorted(client.audiences), "audiences")
-    check_policy(client.policy)
+def _update_events(before: Client, after: Client, values: Mapping[str, Any], caller: Client) -> tuple[AuditEvent, ...]:
+    """One event for the switch, if it was touched, and one for all other fields; it names those that differ."""
+    events = []
+    if "disabled" in values:
+        kind = "client.disabled" if after.disabled else "client.enabled"
+        events.append(_event(kind, after.client_id, caller, after.updated_at))
+    if values.keys() != _SWITCH:
+        names = " ".join(name for name in differences(before, after) if name != "disabled")
+        events.append(_event("client.updated", after.client_id, caller, after.updated_at, fields=names))
+    return tuple(events)
 
 
-def check_policy(policy: TokenPolicy) -> None:
-    """Refuse a policy with a value out of bounds, naming the field."""
-    bounds.scopes(policy.scopes, "token_policy.scopes")
-    bounds.audiences(policy.audiences, "token_policy.audiences")
-    _check_span(policy.access_ttl, "access_ttl", SECOND, MAX_ACCESS_TTL)
-    _check_span(policy.refresh_idle_ttl, "refresh_idle_ttl", SECOND, MAX_REFRESH_TTL)
-    _check_span(policy.refresh_absolute_ttl, "refresh_absolute_ttl", SECOND, MAX_REFRESH_TTL)
-    _check_span(policy.retry_window, "retry_window", 0, MAX_RETRY_WINDOW)
+def _event(kind: str, client_id: str, caller: Client, now: int, **details: str | int) -> AuditEvent:
+    return AuditEvent(kind, at=now, caller=caller.client_id, client_id=client_id, details=details)
 
 
-def _check_span(value: int, name: str, least: int, most: int) -> None:
-    if not least <= value <= most:
-        raise invalid(f"token_policy.{name}", f"{name} is not between {least // 1000} and {most // 1000} seconds")
-
-
-def _check_client_ids(values: Iterable[str], field: str) -> None:
-    for value in values:
-        if value != EVERY_CLIENT:
-            bounds.client_id(value, field)
-
-
-def _changed(client_id: str, now: int) -> LogEntry:
+def _told(client_id: str, now: int) -> LogEntry:
     """Tells the nodes to read the client again; one that misses it for a day reads everything again."""
     return LogEntry(EntryKind.CLIENT_CHANGED, client_id, at=now, expires_at=now + MAX_ACCESS_TTL)
 
 
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+def _ended(client_id: str, now: int, reason: str) -> LogEntry:
+    """Ends everything issued for the client, and tells the nodes to read it again."""
+    return barrier_entry(EntryKind.CLIENT, client_id, now, None, reason)
+
+
+def _page_token(client_id: str) -> str:
+    return base64.urlsafe_b64encode(client_id.encode()).decode()
+
+
+def _last_of(page_token: str) -> str:
+    try:
+        client_id = bounds.client_id(base64.b64decode(page_token, altchars=b"-_", validate=True).decode("ascii"))
+    except (ValueError, RefusedError):
+        client_id = ""
+    if _page_token(client_id) != page_token:
+        raise invalid("page_token", "page_token is not one of this service's")
+    return client_id

@@ -26,11 +26,11 @@ _TAIL = (
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """What came after a revision: the entries, and the clients that they concern as they are now."""
+    """What came after a revision: the entries, and the clients that they concern as they are now, None if deleted."""
 
     head: int
     entries: list[LogEntry]
-    clients: list[Client]
+    clients: dict[str, Client | None]
 
 
 def read_tail(connection: Connection, after: int) -> Tail | None:
@@ -41,12 +41,13 @@ def read_tail(connection: Connection, after: int) -> Tail | None:
     rows = connection.execute(_TAIL, {"after": after}).all()
     head = int(rows[0][0])
     if head == after:
-        return Tail(head, [], [])
+        return Tail(head, [], {})
     entries = [log_entry_from(entry) for _, *entry in rows if entry[0] is not None]
     if len(entries) != head - after:
         return None
     about = sorted({entry.key for entry in entries if entry.kind in _ABOUT_CLIENTS})
-    return Tail(head, entries, _clients(connection, about) if about else [])
+    found = {client.client_id: client for client in _clients(connection, about)} if about else {}
+    return Tail(head, entries, {client_id: found.get(client_id) for client_id in about})
 
 
 @dataclass(slots=True)
@@ -98,7 +99,8 @@ def advance(view: View, tail: Tail) -> None:
     for entry in tail.entries:
         view.apply(entry)
     if tail.clients:  # a new mapping: decisions in another thread may still be reading the old one
-        view.clients = view.clients | {client.client_id: client for client in tail.clients}
+        clients = {**view.clients, **tail.clients}
+        view.clients = {client_id: client for client_id, client in clients.items() if client is not None}
 
 
 def _clients(connection: Connection, only: Iterable[str] | None = None) -> list[Client]:

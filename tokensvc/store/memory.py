@@ -100,8 +100,9 @@ class MemoryStore:
         head = self._view.revision
         for session in (*rows.new_sessions, *rows.changed_sessions):
             self._sessions[session.grant.session_id] = session
-        self._clients |= rows.changed_clients
-        self._view.clients = self._view.clients | rows.changed_clients
+        now: dict[str, Client | None] = {**self._clients, **rows.changed_clients}
+        self._clients = {client_id: client for client_id, client in now.items() if client is not None}
+        self._view.clients = dict(self._clients)
         for entry in rows.numbered_log(head):
             self._view.apply(entry)
             if entry.kind in BARRIERS:

@@ -146,13 +146,18 @@ def _given(**values: str) -> dict[str, str]:
 
 def client_row(client: Client) -> dict[str, Any]:
     """The values of `client` by column."""
-    details = {
+    details: dict[str, Any] = {
         "name": client.name,
         "permissions": sorted(client.permissions),
         "acts_for": sorted(client.acts_for),
         "audiences": sorted(client.audiences),
         "policy": asdict(client.policy),
     }
+    if client.previous_secret_hash is not None:
+        details["previous_secret"] = {
+            "hash": client.previous_secret_hash.hex(),
+            "expires_at": client.previous_expires_at,
+        }
     return {
         "client_id": client.client_id,
         "secret_hash": client.secret_hash,
@@ -170,6 +175,7 @@ def client_from(row: RowMapping) -> Client:
     """
     details = json.loads(row["details"])
     named = set(details.get("permissions", ()))
+    previous = details.get("previous_secret", {"hash": "", "expires_at": 0})
     try:
         policy, is_known = policy_from(details.get("policy", {})), True
     except ValueError:
@@ -179,6 +185,8 @@ def client_from(row: RowMapping) -> Client:
         name=details.get("name", ""),
         disabled=bool(row["disabled"]) or not is_known,
         secret_hash=row["secret_hash"],
+        previous_secret_hash=bytes.fromhex(previous["hash"]) or None,
+        previous_expires_at=previous["expires_at"],
         permissions=frozenset(permission for permission in Permission if permission in named),
         acts_for=frozenset(details.get("acts_for", ())),
         audiences=frozenset(details.get("audiences", ())),

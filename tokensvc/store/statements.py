@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from tokensvc.domain.client import Client
 from tokensvc.domain.refresh_token import is_session_id
@@ -59,8 +59,8 @@ class Batch:
         rows = WorkingSet(sessions, clients, self.load_barriers(connection, sessions.values()))
         rows.run(units)
         self._write_sessions(connection, rows)
-        for client in rows.changed_clients.values():
-            _write_client(connection, client)
+        for client_id, client in rows.changed_clients.items():
+            _write_client(connection, client_id, client)
         if rows.audit:
             connection.execute(self._insert_audit, self._pack(list(map(audit_row, rows.audit))))
         return rows.committed(self._write_log(connection, rows))
@@ -157,10 +157,12 @@ def _lock_clients(connection: Connection, client_ids: set[str]) -> dict[str, Cli
     return {row["client_id"]: client_from(row) for row in found.mappings()}
 
 
-def _write_client(connection: Connection, client: Client) -> None:
+def _write_client(connection: Connection, client_id: str, client: Client | None) -> None:
+    is_it = schema.clients.c.client_id == client_id
+    if client is None:
+        connection.execute(delete(schema.clients).where(is_it))
+        return
     values = client_row(client)
-    changed = connection.execute(
-        update(schema.clients).where(schema.clients.c.client_id == client.client_id).values(values)
-    )
+    changed = connection.execute(update(schema.clients).where(is_it).values(values))
     if changed.rowcount == 0:
         connection.execute(insert(schema.clients).values(values))

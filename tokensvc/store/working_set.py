@@ -28,7 +28,7 @@ class WorkingSet:
         self._outcomes: list[tuple[Any, int]] = []
         self.log: list[LogEntry] = []
         self.audit: list[AuditEvent] = []
-        self.changed_clients: dict[str, Client] = {}
+        self.changed_clients: dict[str, Client | None] = {}  # None for one that is deleted
 
     def session(self, session_id: str) -> Session | None:
         """The session as the units before left it."""
@@ -54,6 +54,9 @@ class WorkingSet:
             if effects.client is not None:
                 client_id = effects.client.client_id
                 self._clients[client_id] = self.changed_clients[client_id] = effects.client
+            if effects.deleted_client:
+                self._clients.pop(effects.deleted_client, None)
+                self.changed_clients[effects.deleted_client] = None
             for entry in effects.log:
                 if entry.kind in BARRIERS:
                     key = (entry.kind, entry.key)

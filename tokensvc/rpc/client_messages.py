@@ -1,0 +1,103 @@
+"""Owns the translation of clients, and of what an UpdateClient takes, between protobuf and domain."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from google.protobuf.field_mask_pb2 import FieldMask
+from tokensvc_pb.v1 import client_service_pb2 as pb
+
+from tokensvc.domain.client import Client, Permission
+from tokensvc.domain.client_fields import CHANGEABLE, value_at
+from tokensvc.domain.errors import Reason, RefusedError, invalid
+from tokensvc.rpc import convert
+from tokensvc.rpc.policy_messages import Choices, policy_message, policy_of, within
+
+PERMISSIONS = Choices(pb.Permission, Permission)
+
+_LATER = ("keys", "rate_limit", "exchange_policy")
+_FIELDS: Any = pb.Client.DESCRIPTOR
+_FIXED = ("client_id", "type", "created_at", "updated_at")
+
+
+def client_of(message: pb.Client) -> Client:
+    """The client that `message` describes, not yet checked for bounds; it says nothing of type and authentication.
+
+    Refuses with NOT_IMPLEMENTED what is not offered yet, so that nothing seems to hold that does not.
+    """
+    for field in _LATER:
+        convert.refuse_proof(message, field)
+    with within("token_policy"):
+        policy = policy_of(message.token_policy)
+    return Client(
+        message.client_id,
+        name=message.name,
+        disabled=message.disabled,
+        permissions=frozenset(PERMISSIONS.choice(number, "permissions") for number in message.permissions),
+        acts_for=frozenset(message.acts_for),
+        audiences=frozenset(message.audiences),
+        policy=policy,
+    )
+
+
+def is_confidential(message: pb.Client) -> bool:
+    """Whether the client to register is to have a secret; refuses a type and a way to authenticate that do not fit."""
+    if message.type not in (pb.CLIENT_TYPE_CONFIDENTIAL, pb.CLIENT_TYPE_PUBLIC):
+        raise invalid("type", "type is neither CLIENT_TYPE_CONFIDENTIAL nor CLIENT_TYPE_PUBLIC")
+    confidential = message.type == pb.CLIENT_TYPE_CONFIDENTIAL
+    if message.auth_method not in pb.ClientAuthMethod.values():
+        raise invalid("auth_method", "auth_method is a number that this server does not know")
+    if message.auth_method and not confidential:
+        raise invalid("auth_method", "a public client cannot call, so it has no auth_method")
+    if message.auth_method not in (pb.CLIENT_AUTH_METHOD_UNSPECIFIED, pb.CLIENT_AUTH_METHOD_SECRET):
+        raise _not_offered("auth_method", "no auth_method but CLIENT_AUTH_METHOD_SECRET is offered yet")
+    return confidential
+
+
+def paths_of(mask: FieldMask) -> Sequence[str]:
+    """The distinct paths of an update mask; refuses one that names nothing, or what is unknown or fixed."""
+    if not mask.paths:
+        raise invalid("update_mask", "update_mask is required")
+    paths = tuple(dict.fromkeys(mask.paths))
+    for path in paths:
+        if path in _FIXED:
+            raise invalid("update_mask", f"update_mask names {path}, which never changes")
+        if path not in CHANGEABLE and not _comes_later(path):
+            raise invalid("update_mask", "update_mask names what is no field of a client")
+    return paths
+
+
+def values_of(message: pb.Client, paths: Sequence[str]) -> Mapping[str, Any]:
+    """The values in `message` at `paths`, by path. What stands beside them is not looked at."""
+    if "auth_method" in paths:
+        raise _not_offered("auth_method", "auth_method cannot be changed yet")
+    named = pb.Client()
+    FieldMask(paths=paths).MergeMessage(message, named)
+    client = client_of(named)
+    return {path: value_at(client, path) for path in paths if path in CHANGEABLE}
+
+
+def _comes_later(path: str) -> bool:
+    is_there = FieldMask(paths=[path]).IsValidForDescriptor(_FIELDS)
+    return is_there and path.partition(".")[0] in (*_LATER, "auth_method")
+
+
+def _not_offered(field: str, message: str) -> RefusedError:
+    return RefusedError(Reason.NOT_IMPLEMENTED, message, field)
+
+
+def client_message(client: Client) -> pb.Client:
+    """A client as ClientService shows it: never its secrets or their hashes."""
+    confidential = client.is_confidential
+    return pb.Client(
+        client_id=client.client_id,
+        name=client.name,
+        type=pb.CLIENT_TYPE_CONFIDENTIAL if confidential else pb.CLIENT_TYPE_PUBLIC,
+        disabled=client.disabled,
+        permissions=[PERMISSIONS.number(permission) for permission in Permission if permission in client.permissions],
+        acts_for=sorted(client.acts_for),
+        audiences=sorted(client.audiences),
+        token_policy=policy_message(client.policy),
+        auth_method=pb.CLIENT_AUTH_METHOD_SECRET if confidential else pb.CLIENT_AUTH_METHOD_UNSPECIFIED,
+        created_at=convert.timestamp(client.created_at),
+        updated_at=convert.timestamp(client.updated_at),
+    )
