@@ -25,6 +25,10 @@ Randomness = Callable[[int], bytes]
 """Answers that many unpredictable bytes."""
 
 
+Owner = tuple[str, str]
+"""A subject and a client: whose sessions, and with whom."""
+
+
 class Rows(Protocol):
     """The rows that a decision may look at, as they are inside its transaction."""
 
@@ -34,17 +38,25 @@ class Rows(Protocol):
     def client(self, client_id: str) -> Client | None:
         """The client, if there is one."""
 
+    def sessions_of(self, owner: Owner) -> Sequence[Session]:
+        """The sessions of an owner that no unit has ended, as far as a unit of the batch has asked for them."""
+
     def barred(self, grant: Grant) -> bool:
         """Whether a barrier of its subject, device or client ends `grant`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unit(Generic[T]):
-    """One write: the rows to load, and the pure decision on them. The store may run `decide` more than once."""
+    """One write: the rows to load, and the pure decision on them. The store may run `decide` more than once.
+
+    Rows are locked, the client's too: so of several units that ask for a client and for the sessions of one of its
+    subjects, each sees what the one before it has begun.
+    """
 
     decide: Callable[[Rows], Effects[T]]
     session_id: str = ""
     client_id: str = ""
+    owner: Owner | None = None
 
 
 @dataclass(frozen=True, slots=True)

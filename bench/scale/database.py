@@ -30,8 +30,8 @@ _IN_A_HURRY: Final = {
     **_ROOM,
 }
 
-# The first change of a page after a checkpoint writes the whole page to the log, and fetches it. Of all refreshes between
-# two checkpoints these are few; measured just after a start they would be all.
+# The first change of a page after a checkpoint writes the whole page to the log, and fetches it. Of all refreshes
+# between two checkpoints these are few; measured just after a start they would be all.
 _TOUCH_EVERY_PAGE: Final = """
     UPDATE sessions SET used_at = used_at WHERE ctid = ANY (ARRAY(
         SELECT format('(%s,1)', page)::tid FROM generate_series(0, pg_relation_size('sessions') / 8192 - 1) AS page))

@@ -95,6 +95,12 @@ class MemoryStore:
             unit.session_id: self._sessions[unit.session_id] for unit in units if unit.session_id in self._sessions
         }
         clients = {unit.client_id: self._clients[unit.client_id] for unit in units if unit.client_id in self._clients}
+        owners = {unit.owner for unit in units}
+        sessions |= {
+            session_id: session
+            for session_id, session in self._sessions.items()
+            if (session.grant.subject, session.grant.client_id) in owners
+        }
         rows = WorkingSet(sessions, clients, dict(self._barriers))
         rows.run(units)  # may raise: nothing has been touched yet
         head = self._view.revision

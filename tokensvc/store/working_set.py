@@ -8,7 +8,7 @@ from tokensvc.domain.client import Client
 from tokensvc.domain.effects import AuditEvent
 from tokensvc.domain.revocation import BARRIERS, Barrier, BarrierKey, LogEntry, barrier_keys
 from tokensvc.domain.session import Grant, Session
-from tokensvc.ports import Committed, Unit
+from tokensvc.ports import Committed, Owner, Unit
 
 # A barrier that was decided in this batch has no revision yet, but it will be above all that are known.
 _PENDING = 2**62
@@ -34,6 +34,14 @@ class WorkingSet:
         """The session as the units before left it."""
         return self._sessions.get(session_id)
 
+    def sessions_of(self, owner: Owner) -> Sequence[Session]:
+        """The sessions of a subject with a client that are not revoked, as the units before left them."""
+        return [
+            session
+            for session in self._sessions.values()
+            if (session.grant.subject, session.grant.client_id) == owner and session.revoked_at is None
+        ]
+
     def client(self, client_id: str) -> Client | None:
         """The client as the units before left it."""
         return self._clients.get(client_id)
@@ -48,9 +56,10 @@ class WorkingSet:
         """Decide all `units` in their order."""
         for unit in units:
             effects = unit.decide(self)
-            if effects.session is not None:
-                session_id = effects.session.grant.session_id
-                self._sessions[session_id] = self._changed[session_id] = effects.session
+            for session in (effects.session, *effects.ended):
+                if session is not None:
+                    session_id = session.grant.session_id
+                    self._sessions[session_id] = self._changed[session_id] = session
             if effects.client is not None:
                 client_id = effects.client.client_id
                 self._clients[client_id] = self.changed_clients[client_id] = effects.client
