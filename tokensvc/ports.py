@@ -9,6 +9,7 @@ from tokensvc.domain.access_token import AccessToken
 from tokensvc.domain.client import Client
 from tokensvc.domain.effects import Effects
 from tokensvc.domain.keys import StoredKey
+from tokensvc.domain.policy import RefreshTokenFormat
 from tokensvc.domain.refresh_token import RefreshToken
 from tokensvc.domain.session import Grant, Session
 from tokensvc.domain.view import View
@@ -155,11 +156,14 @@ class AccessTokens(Protocol):
 class RefreshTokens(Protocol):
     """Writes and checks refresh tokens with the service's MAC keys."""
 
-    def mint(self, handle: bytes, generation: int) -> str:
-        """Answer the token of `generation` for the session behind `handle`."""
+    def mint(self, handle: bytes, session: Session, token_format: RefreshTokenFormat) -> str:
+        """Answer the one valid refresh token of `session`: the same text for the same generation, whoever asks."""
+
+    def is_one(self, text: str) -> bool:
+        """Whether `text` has the form of a refresh token, genuine or not."""
 
     def open(self, text: str) -> RefreshToken | None:
-        """Read a token; None unless it is genuine."""
+        """Read a token of any format; None unless it is genuine."""
 
     def handle_for(self, caller: str, idempotency_key: str) -> bytes:
         """Answer the handle that belongs to a caller's idempotency key."""

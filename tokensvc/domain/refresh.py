@@ -9,7 +9,7 @@ from tokensvc.domain.effects import AuditEvent, Effects, Refused
 from tokensvc.domain.ending import end
 from tokensvc.domain.errors import Reason
 from tokensvc.domain.grants import narrow_audiences, narrow_scopes
-from tokensvc.domain.policy import BindingAction, TokenPolicy
+from tokensvc.domain.policy import BindingAction, RefreshTokenFormat, TokenPolicy
 from tokensvc.domain.refresh_attempt import RefreshAttempt
 from tokensvc.domain.refresh_token import MAX_GENERATION
 from tokensvc.domain.revocation import OWN_REASON
@@ -29,6 +29,7 @@ class Refreshed:
     session: Session
     scopes: tuple[str, ...]
     audiences: tuple[str, ...]
+    token_format: RefreshTokenFormat = RefreshTokenFormat.OPAQUE
 
 
 def decide_refresh(
@@ -88,7 +89,11 @@ def _narrowed(attempt: RefreshAttempt, session: Session, policy: TokenPolicy) ->
     audiences = narrow_audiences(attempt.audiences, [one for one in session.grant.audiences if one in allowed])
     if isinstance(scopes, Refused):
         return scopes
-    return audiences if isinstance(audiences, Refused) else Refreshed(session, scopes, audiences)
+    return (
+        audiences
+        if isinstance(audiences, Refused)
+        else Refreshed(session, scopes, audiences, policy.refresh_token_format)
+    )
 
 
 def _by_generation(

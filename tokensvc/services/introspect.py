@@ -7,7 +7,6 @@ from tokensvc.domain import bounds
 from tokensvc.domain.access_token import AccessToken
 from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.errors import invalid
-from tokensvc.domain.refresh_token import PREFIX
 from tokensvc.domain.session import Session
 from tokensvc.domain.view import View
 from tokensvc.ports import AccessTokens, Clock, RefreshTokens, SessionRow, Store
@@ -80,7 +79,7 @@ class IntrospectTokens:
 
         The view is taken after the rows: what was revoked while they were read counts for every token alike.
         """
-        opened = [self._refresh_tokens.open(text) for text in tokens if text.startswith(PREFIX)]
+        opened = [self._refresh_tokens.open(text) for text in tokens if self._refresh_tokens.is_one(text)]
         session_ids = {token.session_id for token in opened if token}
         rows = await self._store.sessions_by_id(session_ids) if session_ids else {}
         if session_ids:
@@ -90,7 +89,7 @@ class IntrospectTokens:
         return await self._store.view(min_revision=freshness.min_revision, max_staleness=freshness.max_staleness), rows
 
     def _judge(self, text: str, caller: Client, view: View, rows: Rows, now: int) -> Active | None:
-        if text.startswith(PREFIX):
+        if self._refresh_tokens.is_one(text):
             return self._judge_refresh_token(text, caller, view, rows, now)
         token = self._access_tokens.verify(text)
         if token is None or now >= token.expires_at or view.has_revoked(token):

@@ -77,14 +77,14 @@ class IssueTokens:
         committed = await self._store.commit(unit(grant, call.caller, client.policy, order.context.ip))
         if isinstance(committed.outcome, Refused):
             raise committed.outcome.error()
-        return self._answer(committed.outcome, handle, now, call.revision)
+        return self._answer(committed.outcome, client, handle, now, call.revision)
 
     def _handle(self, call: Call, order: IssueOrder) -> bytes:
         if order.idempotency_key:
             return self._refresh_tokens.handle_for(call.caller.client_id, order.idempotency_key)
         return self._randomness(HANDLE_BYTES)
 
-    def _answer(self, issued: Issued, handle: bytes, now: int, revision: int) -> TokenSet:
+    def _answer(self, issued: Issued, client: Client, handle: bytes, now: int, revision: int) -> TokenSet:
         grant, session = issued.grant, issued.session
         access_token, expires_in = self._minter.mint(grant, grant.scopes, grant.audiences, now)
         if session is None:
@@ -94,7 +94,7 @@ class IssueTokens:
             expires_in,
             grant.scopes,
             revision,
-            refresh_token=self._refresh_tokens.mint(handle, session.generation),
+            refresh_token=self._refresh_tokens.mint(handle, session, client.policy.refresh_token_format),
             refresh_expires_in=(session.idle_expires_at - now) // 1000,
             session_id=grant.session_id,
         )

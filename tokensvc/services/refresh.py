@@ -89,7 +89,7 @@ class RefreshTokensOfSession:
             expires_in,
             refreshed.scopes,
             revision,
-            refresh_token=self._refresh_tokens.mint(attempt.token.handle, session.generation),
+            refresh_token=self._refresh_tokens.mint(attempt.token.handle, session, refreshed.token_format),
             refresh_expires_in=(session.idle_expires_at - now) // 1000,
             session_id=session.grant.session_id,
         )

@@ -6,7 +6,6 @@ from tokensvc.domain import bounds
 from tokensvc.domain.client import Permission
 from tokensvc.domain.effects import Effects
 from tokensvc.domain.errors import Reason, RefusedError, invalid
-from tokensvc.domain.refresh_token import PREFIX
 from tokensvc.domain.revocation import OWN_REASON
 from tokensvc.domain.revoke import (
     Revocation,
@@ -106,7 +105,7 @@ class RevokeTokens:
         return Unit(lambda _rows: effects)
 
     def _token(self, view: View, order: Revocation, text: str) -> Unit[None] | None:
-        if text.startswith(PREFIX):
+        if self._refresh_tokens.is_one(text):
             refresh_token = self._refresh_tokens.open(text)
             return _session(order, refresh_token.session_id) if refresh_token else None
         access_token = self._access_tokens.verify(text)
