@@ -51,13 +51,15 @@ class Unit(Generic[T]):
     """One write: the rows to load, and the pure decision on them. The store may run `decide` more than once.
 
     Rows are locked, the client's too: so of several units that ask for a client and for the sessions of one of its
-    subjects, each sees what the one before it has begun.
+    subjects, each sees what the one before it has begun. A session that is `brought` along is looked at like a row,
+    with its barriers, and never written.
     """
 
     decide: Callable[[Rows], Effects[T]]
     session_id: str = ""
     client_id: str = ""
     owner: Owner | None = None
+    brought: Session | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,9 @@ class Store(Protocol):
 
     async def sessions_by_id(self, session_ids: Collection[str]) -> Mapping[str, SessionRow]:
         """The sessions with these ids, as far as they exist, all as they were in one moment after this call began."""
+
+    async def brought(self, sessions: Collection[Session]) -> Mapping[str, SessionRow]:
+        """The same for sessions that have no row: whether a barrier ends them."""
 
     async def sessions(self, wanted: SessionFilter) -> Sequence[SessionRow]:
         """Sessions by `wanted`, the one that began last first."""

@@ -7,6 +7,7 @@ from tokensvc.domain import bounds
 from tokensvc.domain.access_token import AccessToken
 from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.errors import invalid
+from tokensvc.domain.refresh_token import RefreshToken
 from tokensvc.domain.session import Session
 from tokensvc.domain.view import View
 from tokensvc.ports import AccessTokens, Clock, RefreshTokens, SessionRow, Store
@@ -80,13 +81,19 @@ class IntrospectTokens:
         The view is taken after the rows: what was revoked while they were read counts for every token alike.
         """
         opened = [self._refresh_tokens.open(text) for text in tokens if self._refresh_tokens.is_one(text)]
-        session_ids = {token.session_id for token in opened if token}
-        rows = await self._store.sessions_by_id(session_ids) if session_ids else {}
-        if session_ids:
+        if rows := await self._rows([token for token in opened if token]):
             return await self._store.view(min_revision=freshness.min_revision), rows
         if freshness.min_revision <= call.view.revision:
             return call.view, rows
         return await self._store.view(min_revision=freshness.min_revision, max_staleness=freshness.max_staleness), rows
+
+    async def _rows(self, tokens: Sequence[RefreshToken]) -> Rows:
+        session_ids = {token.session_id for token in tokens if not token.session}
+        brought = {token.session_id: token.session for token in tokens if token.session}
+        return {
+            **(await self._store.sessions_by_id(session_ids) if session_ids else {}),
+            **(await self._store.brought(brought.values()) if brought else {}),
+        }
 
     def _judge(self, text: str, caller: Client, view: View, rows: Rows, now: int) -> Active | None:
         if self._refresh_tokens.is_one(text):

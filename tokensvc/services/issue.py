@@ -13,7 +13,7 @@ from tokensvc.domain.effects import Effects, Refused
 from tokensvc.domain.errors import Reason, RefusedError, invalid
 from tokensvc.domain.grants import narrow_audiences, narrow_scopes
 from tokensvc.domain.issue import Issued, decide_issue, issued_event, lifetime
-from tokensvc.domain.policy import TokenPolicy
+from tokensvc.domain.policy import RefreshTokenFormat, TokenPolicy
 from tokensvc.domain.refresh_token import HANDLE_BYTES, bound_digest, session_id_of
 from tokensvc.domain.session import ClientContext, Device, Grant
 from tokensvc.domain.session_limit import within_limit
@@ -109,11 +109,12 @@ def _access_only(grant: Grant, caller: Client, _policy: TokenPolicy, ip: str) ->
 def _beginning(grant: Grant, caller: Client, policy: TokenPolicy, ip: str) -> Unit[Issued | Refused]:
     """The unit that begins a session; the sessions that its subject has are loaded only where their number counts."""
     owner = (grant.subject, grant.client_id)
+    is_stateless = policy.refresh_token_format is RefreshTokenFormat.STATELESS_JWT
 
     def decide(rows: Rows) -> Effects[Issued | Refused]:
         existing = rows.session(grant.session_id)
         barred = existing is not None and rows.barred(existing.grant)
-        issuing = decide_issue(grant, caller, existing, barred=barred, ip=ip)
+        issuing = decide_issue(grant, caller, existing, barred=barred, ip=ip, is_stateless=is_stateless)
         live = [
             session
             for session in rows.sessions_of(owner)

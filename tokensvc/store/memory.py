@@ -44,6 +44,10 @@ class MemoryStore:
         found = (self._sessions.get(session_id) for session_id in session_ids)
         return {session.grant.session_id: self._row(session) for session in found if session}
 
+    async def brought(self, sessions: Collection[Session]) -> Mapping[str, SessionRow]:
+        """As the port says."""
+        return {session.grant.session_id: self._row(session) for session in sessions}
+
     async def sessions(self, wanted: SessionFilter) -> Sequence[SessionRow]:
         """As the port says."""
         found = [session for session in self._sessions.values() if _matches(session, wanted)]

@@ -65,13 +65,16 @@ class Batch:
 
     def run(self, connection: Connection, units: Sequence[Unit[Any]]) -> list[Committed[Any]]:
         """Load what `units` ask for, decide, and write; durable when the caller commits."""
-        sessions = self._sessions(connection, self._lock_sessions, {unit.session_id for unit in units})
+        sessions = self._sessions(
+            connection, self._lock_sessions, {unit.session_id for unit in units if not unit.brought}
+        )
         clients = _lock_clients(connection, {unit.client_id for unit in units if unit.client_id})
         if owners := {unit.owner for unit in units if unit.owner}:
             # After the clients' rows, which keep others from adding to these sessions meanwhile.
             owned = connection.execute(self._lock_owned, self._dialect.pack("owners", sorted(owners)))
             sessions |= {session.grant.session_id: session for session in map(session_from, owned)}
-        rows = WorkingSet(sessions, clients, self.load_barriers(connection, sessions.values()))
+        brought = [unit.brought for unit in units if unit.brought]
+        rows = WorkingSet(sessions, clients, self.load_barriers(connection, [*sessions.values(), *brought]))
         rows.run(units)
         self._write_sessions(connection, rows)
         for client in rows.changed_clients.values():

@@ -24,6 +24,7 @@ class WorkingSet:
         self._clients = clients
         self._barriers = barriers
         self._loaded = frozenset(sessions)
+        self._brought: dict[str, Session] = {}
         self._changed: dict[str, Session] = {}
         self._outcomes: list[tuple[Any, int]] = []
         self.log: list[LogEntry] = []
@@ -31,8 +32,8 @@ class WorkingSet:
         self.changed_clients: dict[str, Client] = {}
 
     def session(self, session_id: str) -> Session | None:
-        """The session as the units before left it."""
-        return self._sessions.get(session_id)
+        """The session as the units before left it, or as this one has brought it along."""
+        return self._brought.get(session_id) or self._sessions.get(session_id)
 
     def sessions_of(self, owner: Owner) -> Sequence[Session]:
         """The sessions of a subject with a client that are not revoked, as the units before left them."""
@@ -55,9 +56,10 @@ class WorkingSet:
     def run(self, units: Sequence[Unit[Any]]) -> None:
         """Decide all `units` in their order."""
         for unit in units:
+            self._brought = {unit.brought.grant.session_id: unit.brought} if unit.brought else {}
             effects = unit.decide(self)
             for session in (effects.session, *effects.ended):
-                if session is not None:
+                if session is not None and not session.is_stateless:
                     session_id = session.grant.session_id
                     self._sessions[session_id] = self._changed[session_id] = session
             if effects.client is not None:
