@@ -111,14 +111,15 @@ class IntrospectTokens:
     def _judge_refresh_token(self, text: str, caller: Client, view: View, rows: Rows, now: int) -> Session | None:
         token = self._refresh_tokens.open(text)
         row = rows.get(token.session_id) if token else None
-        if token is None or row is None or row.barred or not row.session.is_live(now):
+        if token is None or row is None or row.barred:
             return None
-        grant = row.session.grant
+        session = token.session or row.session  # of several stateless tokens each says of itself what holds for it
+        grant = session.grant
         client = view.clients.get(grant.client_id)
         if client is None or client.disabled or view.has_ended(grant) or not caller.may_act_for(grant.client_id):
             return None
         # A consumed token is dead, even while a retry would still be answered.
-        return row.session if token.generation >= row.session.generation else None
+        return session if session.is_live(now) and token.generation >= session.generation else None
 
 
 def _serves(active: Active, query: IntrospectQuery) -> bool:
