@@ -13,7 +13,7 @@ from tokensvc.domain.effects import Effects, Refused
 from tokensvc.domain.errors import Reason, RefusedError, invalid
 from tokensvc.domain.grants import narrow_audiences, narrow_scopes
 from tokensvc.domain.issue import Issued, decide_issue, issued_event, lifetime
-from tokensvc.domain.policy import RefreshTokenFormat, TokenPolicy
+from tokensvc.domain.policy import RefreshTokenFormat, SenderConstraint, TokenPolicy
 from tokensvc.domain.refresh_token import HANDLE_BYTES, bound_digest, session_id_of
 from tokensvc.domain.session import ClientContext, Device, Grant
 from tokensvc.domain.session_limit import within_limit
@@ -178,6 +178,9 @@ def _client_of(call: Call, order: IssueOrder) -> Client:
         raise RefusedError(Reason.CLIENT_NOT_FOUND, "there is no client with this client_id", "client_id")
     if client.disabled:
         raise RefusedError(Reason.CLIENT_DISABLED, "the client is disabled", "client_id")
+    if client.policy.sender_constraint is not SenderConstraint.NONE:
+        # Bearer tokens are what this client must never have.
+        raise RefusedError(Reason.NOT_IMPLEMENTED, "tokens that are bound to a key are not offered yet", "client_id")
     return client
 
 
