@@ -14,7 +14,8 @@ from tokensvc_pb.v1 import audit_service_pb2
 
 from tokensvc.config import Settings, SettingsError
 from tokensvc.crypto.access_tokens import AccessTokenSigner
-from tokensvc.crypto.key_ring import RefreshTokenMac, first_keys, open_mac_keys, open_signing_keys
+from tokensvc.crypto.key_ring import first_keys, open_mac_keys, open_signing_keys
+from tokensvc.crypto.refresh_tokens import RefreshTokenFormats
 from tokensvc.crypto.verified_cache import VerifiedCache
 from tokensvc.crypto.wrapping import Wrapper, create_root_key, load_root_key
 from tokensvc.domain.policy import DAY
@@ -112,7 +113,10 @@ async def open_keys(store: Store, settings: Settings, clock: Clock, randomness: 
         await store.add_first_keys(first_keys(wrapper, randomness, clock()))
     stored = await store.keys()
     signer = AccessTokenSigner(open_signing_keys(stored, wrapper), settings.issuer)
-    return Keys(VerifiedCache(signer, settings.verified_tokens), RefreshTokenMac(open_mac_keys(stored, wrapper)))
+    return Keys(
+        VerifiedCache(signer, settings.verified_tokens),
+        RefreshTokenFormats(open_mac_keys(stored, wrapper), settings.issuer),
+    )
 
 
 def _root_key(path: Path, *, may_create: bool) -> bytes:

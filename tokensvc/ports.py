@@ -9,6 +9,7 @@ from tokensvc.domain.access_token import AccessToken
 from tokensvc.domain.client import Client
 from tokensvc.domain.effects import Effects
 from tokensvc.domain.keys import StoredKey
+from tokensvc.domain.policy import RefreshTokenFormat
 from tokensvc.domain.refresh_token import RefreshToken
 from tokensvc.domain.session import Grant, Session
 from tokensvc.domain.view import View
@@ -25,6 +26,10 @@ Randomness = Callable[[int], bytes]
 """Answers that many unpredictable bytes."""
 
 
+Owner = tuple[str, str]
+"""A subject and a client: whose sessions, and with whom."""
+
+
 class Rows(Protocol):
     """The rows that a decision may look at, as they are inside its transaction."""
 
@@ -34,17 +39,27 @@ class Rows(Protocol):
     def client(self, client_id: str) -> Client | None:
         """The client, if there is one."""
 
+    def sessions_of(self, owner: Owner) -> Sequence[Session]:
+        """The sessions of an owner that no unit has ended, as far as a unit of the batch has asked for them."""
+
     def barred(self, grant: Grant) -> bool:
         """Whether a barrier of its subject, device or client ends `grant`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unit(Generic[T]):
-    """One write: the rows to load, and the pure decision on them. The store may run `decide` more than once."""
+    """One write: the rows to load, and the pure decision on them. The store may run `decide` more than once.
+
+    Rows are locked, the client's too: so of several units that ask for a client and for the sessions of one of its
+    subjects, each sees what the one before it has begun. A session that is `brought` along is looked at like a row,
+    with its barriers, and never written.
+    """
 
     decide: Callable[[Rows], Effects[T]]
     session_id: str = ""
     client_id: str = ""
+    owner: Owner | None = None
+    brought: Session | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +111,9 @@ class Store(Protocol):
     async def sessions_by_id(self, session_ids: Collection[str]) -> Mapping[str, SessionRow]:
         """The sessions with these ids, as far as they exist, all as they were in one moment after this call began."""
 
+    async def brought(self, sessions: Collection[Session]) -> Mapping[str, SessionRow]:
+        """The same for sessions that have no row: whether a barrier ends them."""
+
     async def sessions(self, wanted: SessionFilter) -> Sequence[SessionRow]:
         """Sessions by `wanted`, the one that began last first."""
 
@@ -143,11 +161,14 @@ class AccessTokens(Protocol):
 class RefreshTokens(Protocol):
     """Writes and checks refresh tokens with the service's MAC keys."""
 
-    def mint(self, handle: bytes, generation: int) -> str:
-        """Answer the token of `generation` for the session behind `handle`."""
+    def mint(self, handle: bytes, session: Session, token_format: RefreshTokenFormat) -> str:
+        """Answer the one valid refresh token of `session`: the same text for the same generation, whoever asks."""
+
+    def is_one(self, text: str) -> bool:
+        """Whether `text` has the form of a refresh token, genuine or not."""
 
     def open(self, text: str) -> RefreshToken | None:
-        """Read a token; None unless it is genuine."""
+        """Read a token of any format; None unless it is genuine."""
 
     def handle_for(self, caller: str, idempotency_key: str) -> bytes:
         """Answer the handle that belongs to a caller's idempotency key."""

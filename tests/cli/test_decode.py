@@ -41,6 +41,15 @@ def test_the_handle_is_never_shown(run: Run) -> None:
     assert not [spelling for spelling in spellings if spelling in shown]
 
 
+def test_a_refresh_jwt_is_explained_without_its_handle(run: Run) -> None:
+    """It is told from an access token by its type; what makes it a secret is left out."""
+    claims = {"sub": "ada", "gen": 3, "hdl": "c2VjcmV0LWhhbmRsZQ"}
+    result = run("token", "decode", jwt(claims, {"alg": "HS256", "kid": "1", "typ": "rt+jwt"}), "--json")
+    assert json_of(result)["kind"] == "refresh token"
+    assert json_of(result)["claims"] == {"sub": "ada", "gen": 3}
+    assert "c2VjcmV0" not in result.output
+
+
 def test_a_jwt_is_explained(run: Run) -> None:
     """Header and claims are shown as they are, and the moments among them in words."""
     shown = json_of(run("token", "decode", jwt({"sub": "ada", "exp": 1_800_000_000}), "--json"))

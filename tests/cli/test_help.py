@@ -39,6 +39,7 @@ def test_there_are_the_commands_that_there_should_be() -> None:
     """Nothing is missing, and nothing is hidden."""
     assert set(COMMANDS) == {
         *("serve", "demo", "db upgrade", "db prune", "session list", "session show"),
+        *("session flag", "session unflag"),
         *("client create", "client update", "client list", "client show", "client disable", "client enable"),
         *("client delete", "client rotate-secret"),
         *("token issue", "token refresh", "token introspect", "token revoke", "token decode"),

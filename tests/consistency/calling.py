@@ -26,6 +26,7 @@ from tests.consistency.history import (
     Revoke,
     Target,
 )
+from tests.consistency.nodes import Client
 from tests.harness import Caller, failure_of
 
 SWEEP = "-sweep"  # ends the name of a process whose calls are patient
@@ -77,13 +78,12 @@ class Calls:
         """The names of the nodes."""
         return list(self._stubs)
 
-    async def issue(
-        self, node: str, key: str, subject: str, device: str, client: str, retries: bool
-    ) -> tuple[Any, Any]:
+    async def issue(self, node: str, key: str, subject: str, device: str, client: Client) -> tuple[Any, Any]:
         """Issue."""
-        request = pb.IssueRequest(subject=subject, client_id=client, device={"id": device}, idempotency_key=key)
+        request = pb.IssueRequest(subject=subject, client_id=client.name, device={"id": device}, idempotency_key=key)
         told = await self._call("Issue", node, request)
-        whose: dict[str, Any] = {"subject": subject, "device": device, "client": client, "retries": retries, "key": key}
+        policy: dict[str, Any] = {"client": client.name, "retries": client.retries, "rotates": client.rotates}
+        whose: dict[str, Any] = {"subject": subject, "device": device, "key": key, **policy}
         return self._write(Issue(**told.common, **whose, **_tokens(told.answer))), told.answer
 
     async def refresh(self, node: str, token: str) -> tuple[Any, Any]:

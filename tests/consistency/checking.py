@@ -102,15 +102,22 @@ def _successors(family: Family) -> Iterator[Violation]:
         yield from given(issue.access_token, issue.name, issue)
     for token, refreshes in family.refreshes.items():
         answered = [refresh for refresh in refreshes if refresh.is_ok]
+        yield from _consumptions(family, [refresh for refresh in answered if family.consumes(token, refresh)])
         for refresh in answered:
-            if refresh.refresh_token != answered[0].refresh_token:
-                yield Violation(Rule.ONE_SUCCESSOR, "a refresh token has two successors", (answered[0], refresh))
             if refresh.session != family.session:
                 yield Violation(Rule.ABOUT_IT, "a refresh answered for another session", (family.issues[0], refresh))
-            yield from given(refresh.refresh_token, token, refresh)
+            if not family.keeps(token, refresh):
+                yield from given(refresh.refresh_token, token, refresh)
             yield from given(refresh.access_token, refresh.name, refresh)
-        if len(answered) > 1 and not family.retries:
-            yield Violation(Rule.REUSE_ENDS, "without a retry window a token was refreshed twice", tuple(answered[:2]))
+
+
+def _consumptions(family: Family, answered: Sequence[Refresh]) -> Iterator[Violation]:
+    """What is wrong with the answers that have all consumed one token."""
+    for refresh in answered:
+        if refresh.refresh_token != answered[0].refresh_token:
+            yield Violation(Rule.ONE_SUCCESSOR, "a refresh token has two successors", (answered[0], refresh))
+    if len(answered) > 1 and not family.retries:
+        yield Violation(Rule.REUSE_ENDS, "without a retry window a token was refreshed twice", tuple(answered[:2]))
 
 
 def _issues(family: Family) -> Iterator[Violation]:
@@ -149,6 +156,8 @@ def _successful(family: Family, token: str, refresh: Refresh) -> Iterator[Violat
         yield Violation(_rule_of(proof), "a token of an ended family was refreshed", (proof, refresh))
     if proof := family.is_stale(token, refresh.start):
         yield Violation(Rule.REUSE_ENDS, "a consumed token was refreshed", (proof, refresh))
+    if family.keeps(token, refresh) and (used := family.consumed(token, refresh.start)):
+        yield Violation(Rule.REUSE_ENDS, "a consumed token was kept", (used, refresh))
 
 
 def _called_reused(family: Family, token: str, refresh: Refresh) -> Iterator[Violation]:

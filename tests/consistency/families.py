@@ -22,6 +22,7 @@ from tests.consistency.history import (
     Record,
     Refresh,
     Revoke,
+    Rotates,
     Target,
     device_value,
 )
@@ -92,14 +93,24 @@ class Family:
         """Whether a repeated refresh gets the same successor."""
         return self.issues[0].retries
 
+    def keeps(self, token: str, refresh: Refresh) -> bool:
+        """Whether `refresh` was rightly answered with the `token` that was presented."""
+        return self.issues[0].rotates is Rotates.SOMETIMES and refresh.is_ok and refresh.refresh_token == token
+
+    def consumes(self, token: str, refresh: Refresh) -> bool:
+        """Whether `refresh`, if it happened, has consumed `token`."""
+        return self.issues[0].rotates is not Rotates.UNNOTICED and not self.keeps(token, refresh)
+
     def learn(self, barriers: Callable[[Target, str], Barriers]) -> None:
         """Draw the conclusions; all operations have been added."""
         self._consumers = {
-            token: sorted((one for one in found if one.may_have_happened), key=_start)
+            token: sorted((one for one in found if one.may_have_happened and self.consumes(token, one)), key=_start)
             for token, found in self.refreshes.items()
         }
         self._consumed = {
-            token: first for token, found in self.refreshes.items() if (first := _first_answered(found)) is not None
+            token: first
+            for token, found in self.refreshes.items()
+            if (first := _first_answered(one for one in found if self.consumes(token, one))) is not None
         }
         self._successors = {token: refresh.refresh_token for token, refresh in self._consumed.items()}
         self._triggers = self._find_triggers()

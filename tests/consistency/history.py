@@ -65,6 +65,16 @@ class Operation:
         return f"{head} {type(self).__name__} " + " ".join(f"{name}={value}" for name, value in values.items())
 
 
+class Rotates(StrEnum):
+    """Which refreshes consume the token that is presented."""
+
+    ALWAYS = "always"
+    SOMETIMES = "sometimes"
+    """Those that answer another token; one that answers the same has kept it."""
+    UNNOTICED = "unnoticed"
+    """None: what is without state cannot know."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issue(Operation):
     """A login. `retries` says that its client has a retry window longer than the run; otherwise it has none."""
@@ -73,6 +83,7 @@ class Issue(Operation):
     device: str
     client: str
     retries: bool
+    rotates: Rotates = Rotates.ALWAYS
     key: str = ""
     session: str = ""
     refresh_token: str = ""

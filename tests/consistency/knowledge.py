@@ -9,6 +9,7 @@ from tokensvc.domain.refresh_token import parse
 _LIVE = 50
 _OLD = 400
 _ACCESS_TOKENS = 8
+_REFRESH_TOKENS = 8  # of those that are not told apart by a generation
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,9 @@ class Knowledge:
             self._live[news.session] = family
         if body := parse(news.refresh_token):
             family.refresh_tokens[int.from_bytes(body[17:21], "big")] = news.refresh_token
+        elif news.refresh_token and news.refresh_token not in family.refresh_tokens.values():
+            family.refresh_tokens[family.newest + 1 if family.refresh_tokens else 0] = news.refresh_token
+            family.refresh_tokens.pop(family.newest - _REFRESH_TOKENS, None)
         if news.access_token and news.access_token not in family.access_tokens:
             family.access_tokens.append(news.access_token)
             if len(family.access_tokens) > _ACCESS_TOKENS:

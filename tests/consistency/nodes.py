@@ -16,6 +16,7 @@ from random import Random
 
 import psutil
 
+from tests.consistency.history import Rotates
 from tests.postgres import Postgres
 
 CALLER = "bff"
@@ -34,12 +35,18 @@ class Client:
 
     name: str
     retries: bool
-    passing: bool
+    passing: bool = False
+    rotates: Rotates = Rotates.ALWAYS
+    options: tuple[str, ...] = ()
 
 
 CLIENTS = (
-    Client("graceful", retries=True, passing=False),
-    Client("strict", retries=False, passing=False),
+    Client("graceful", retries=True),
+    Client("strict", retries=False),
+    Client(
+        "periodic", True, rotates=Rotates.SOMETIMES, options=("--rotation", "periodic", "--rotation-interval", "1s")
+    ),
+    Client("stateless", True, rotates=Rotates.UNNOTICED, options=("--refresh-token-format", "stateless_jwt")),
     Client("graceful-passing", retries=True, passing=True),
     Client("strict-passing", retries=False, passing=True),
 )
@@ -206,7 +213,7 @@ def _register(environment: Mapping[str, str]) -> str:
         public = [
             executor.submit(
                 _tokensvc, environment, "client", "create", client.name, "--public", *lifetimes,
-                "--retry-window", "1h" if client.retries else "0s",
+                "--retry-window", "1h" if client.retries else "0s", *client.options,
             )
             for client in CLIENTS
         ]  # fmt: skip

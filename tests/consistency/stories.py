@@ -3,22 +3,21 @@
 from typing import Any
 
 from tests.consistency.checking import Violation, check
-from tests.consistency.history import OK, Introspect, Issue, Operation, Refresh, Revoke, Target
+from tests.consistency.history import OK, Introspect, Issue, Operation, Refresh, Revoke, Rotates, Target
 
 
 class Story:
     """Operations one after the other, ten moments each, unless `at` says otherwise."""
 
-    def __init__(self, *, retries: bool = True) -> None:
+    def __init__(self, *, retries: bool = True, rotates: Rotates = Rotates.ALWAYS) -> None:
         self.operations: list[Operation] = []
-        self._retries = retries
+        self._whose = {"subject": "ada", "device": "phone", "client": "app", "retries": retries, "rotates": rotates}
         self._now = 0
 
     def issue(self, session: str = "s", **fields: Any) -> None:
         """A login that gives away the session with `<session>0` and `<session>-a0`."""
         told = {"session": session, "refresh_token": f"{session}0", "access_token": f"{session}-a0"}
-        whose = {"subject": "ada", "device": "phone", "client": "app", "retries": self._retries}
-        self._add(Issue, told, whose | fields)
+        self._add(Issue, told, self._whose | fields)
 
     def refresh(self, token: str, successor: str = "", **fields: Any) -> None:
         """A refresh of `<session><number>`; the successor is by default the next number."""

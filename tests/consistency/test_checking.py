@@ -3,7 +3,7 @@
 import pytest
 
 from tests.consistency.checking import Rule
-from tests.consistency.history import MOVED_ON, NOT_SENT, REUSED, REVOKED, UNKNOWN, Target
+from tests.consistency.history import MOVED_ON, NOT_SENT, REUSED, REVOKED, UNKNOWN, Rotates, Target
 from tests.consistency.stories import Story
 
 
@@ -315,3 +315,43 @@ def test_a_violation_says_what_happened() -> None:
         "    0.000000..0.000000 op-1 Revoke node=1 outcome=OK target=session_id value=s",
         "    0.000000..0.000000 op-2 Introspect node=1 outcome=OK token=s-a0 active=True session=s",
     ]
+
+
+def test_a_consumed_token_that_is_kept_is_found() -> None:
+    """Where only some refreshes rotate, one that has rotated has consumed its token for good."""
+    story = Story(rotates=Rotates.SOMETIMES)
+    story.issue()
+    story.refresh("s0", successor="s0")
+    story.refresh("s0")
+    story.refresh("s0", successor="s0")
+    assert broken(story) == [(Rule.REUSE_ENDS, ["op-2", "op-3"])]
+
+
+def test_two_successors_are_found_where_tokens_are_kept_too() -> None:
+    """Of a token that may be kept there is still one successor at most."""
+    story = Story(rotates=Rotates.SOMETIMES)
+    story.issue()
+    story.refresh("s0", successor="s0")
+    story.refresh("s0")
+    story.refresh("s0", successor="s7")
+    assert broken(story) == [(Rule.ONE_SUCCESSOR, ["op-2", "op-3"])]
+
+
+def test_a_stateless_token_that_survives_its_end_is_found() -> None:
+    """Whoever cannot notice reuse must notice revocations all the same."""
+    story = Story(rotates=Rotates.UNNOTICED)
+    story.issue()
+    story.refresh("s0")
+    story.revoke(Target.TOKEN, "s0")
+    story.refresh("s1")
+    story.look("s0", True)
+    assert [rule for rule, _ in broken(story)] == [Rule.STAYS_ENDED, Rule.STAYS_ENDED]
+
+
+def test_a_stateless_token_that_is_called_reused_is_found() -> None:
+    """Nobody can know, so nobody may say so."""
+    story = Story(rotates=Rotates.UNNOTICED)
+    story.issue()
+    story.refresh("s0")
+    story.refresh("s0", outcome=REUSED)
+    assert [rule for rule, _ in broken(story)] == [Rule.KEPT]

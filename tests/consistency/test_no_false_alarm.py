@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.consistency.history import MOVED_ON, NOT_SENT, REUSED, REVOKED, UNKNOWN, Target
+from tests.consistency.history import MOVED_ON, NOT_SENT, REUSED, REVOKED, UNKNOWN, Rotates, Target
 from tests.consistency.stories import Story
 
 BARRIERS = [(Target.SUBJECT, "ada"), (Target.DEVICE, "ada|phone"), (Target.CLIENT, "app")]
@@ -222,3 +222,34 @@ def test_an_answer_that_is_no_refusal_leaves_open_what_happened() -> None:
     story.revoke(Target.SESSION, "s", outcome="INTERNAL")
     story.look("s-a0", False)
     assert [len(found.operations) for found in story.violations()] == [1]
+
+
+def test_a_token_may_be_kept_until_it_is_consumed() -> None:
+    """Where only some refreshes rotate, a token may be presented again and again, and retried once it has rotated."""
+    story = Story(rotates=Rotates.SOMETIMES)
+    story.issue()
+    for _ in range(3):
+        story.refresh("s0", successor="s0")
+        story.look("s0", True)
+    story.refresh("s0", outcome=UNKNOWN)
+    story.refresh("s0", successor="s0")
+    story.refresh("s0")
+    story.refresh("s0")
+    story.look("s0", False)
+    story.refresh("s1", successor="s1")
+    assert story.violations() == []
+
+
+def test_stateless_tokens_may_be_presented_as_often_as_one_likes() -> None:
+    """None is consumed, each has as many successors as were asked for, and all end together."""
+    story = Story(rotates=Rotates.UNNOTICED, retries=False)
+    story.issue()
+    story.refresh("s0", successor="s1")
+    story.refresh("s0", successor="s2")
+    story.refresh("s1", successor="s3")
+    for token in ("s0", "s1", "s2", "s3"):
+        story.look(token, True)
+    story.revoke(Target.TOKEN, "s1")
+    story.refresh("s3", outcome=REVOKED)
+    story.look("s0", False)
+    assert story.violations() == []

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from tests.crypto.forging import ORDER, TOKEN, Forger, base64url, der_signature, encoded, new_key, raw_signature
 from tests.harness import ISSUER
-from tokensvc.crypto.access_tokens import AccessTokenSigner, decode_segment
+from tokensvc.crypto.access_tokens import AccessTokenSigner
+from tokensvc.crypto.segments import decode_segment
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 KEY = new_key("hypothesis")

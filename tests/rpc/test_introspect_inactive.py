@@ -80,7 +80,7 @@ async def _refresh_token_of_a_stranger(service: Service, _: Caller) -> str:
 
 
 async def _unknown_refresh(service: Service, _: Caller) -> str:
-    return service.keys.refresh_tokens.mint(bytes(16), 0)
+    return service.keys.refresh_tokens.opaque.mint(bytes(16), 0)
 
 
 async def _tampered_access(_: Service, bff: Caller) -> str:

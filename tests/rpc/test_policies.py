@@ -8,7 +8,7 @@ import pytest
 from tests.harness import Caller, Service, failure, policy_of
 from tests.rpc.steps import change_policy, introspect, is_active, issue, refresh, session_of
 from tests.rpc.tables import rows_of, tables_of
-from tokensvc.domain.policy import HOUR, BindingAction, BindingPolicy, Rotation
+from tokensvc.domain.policy import HOUR, BindingAction, BindingPolicy, Rotation, SenderConstraint
 
 HOME = {"ip": "192.0.2.7", "user_agent": "App/3.1 (Android 15)", "location": "Lyon, FR"}
 AWAY = {"ip": "198.51.100.7", "user_agent": "App/3.1 (Android 15)", "location": "Oslo, NO"}
@@ -147,3 +147,14 @@ async def test_credentials_may_be_ignored(service: Service) -> None:
     issued = await issue(app, credential_version="v1")
     refreshed = await refresh(app, issued.refresh_token, credential_version="v2")
     assert (await introspect(app, refreshed.access_token)).active
+
+
+@pytest.mark.parametrize("constraint", [SenderConstraint.DPOP, SenderConstraint.TLS])
+async def test_a_client_with_bound_tokens_gets_no_bearer_tokens(service: Service, constraint: SenderConstraint) -> None:
+    """As long as binding is not offered such a client gets none at all, and nothing is written."""
+    app = await _caller(service)
+    await change_policy(service, "app", sender_constraint=constraint, rotation=Rotation.NEVER)
+    before = tables_of(service)
+    refused = await failure(issue(app))
+    assert (refused.reason, refused.fields) == ("NOT_IMPLEMENTED", ("client_id",))
+    assert tables_of(service) == before

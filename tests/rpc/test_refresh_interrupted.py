@@ -23,7 +23,7 @@ def _successor(service: Service, token: str) -> str:
     """What the first rotation of `token` leads to: it is derived, so it is known beforehand."""
     opened = service.keys.refresh_tokens.open(token)
     assert opened is not None
-    return service.keys.refresh_tokens.mint(opened.handle, opened.generation + 1)
+    return service.keys.refresh_tokens.opaque.mint(opened.handle, opened.generation + 1)
 
 
 async def test_a_lost_response_is_answered_again_with_the_same_successor(service: Service, bff: Caller) -> None:

@@ -148,7 +148,7 @@ async def test_an_access_token_is_no_refresh_token(bff: Caller) -> None:
 
 async def test_a_genuine_token_without_a_session_is_invalid(service: Service, bff: Caller) -> None:
     """A token that our key made for a session that does not exist is answered as a forged one is."""
-    genuine = service.keys.refresh_tokens.mint(bytes(16), 0)
+    genuine = service.keys.refresh_tokens.opaque.mint(bytes(16), 0)
     assert await failure(refresh(bff, genuine)) == await failure(refresh(bff, "nonsense"))
 
 

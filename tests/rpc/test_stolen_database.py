@@ -104,7 +104,7 @@ async def test_the_mac_key_and_the_dump_together_make_no_refresh_token(
     service: Service, bff: Caller, loot: Settings
 ) -> None:
     """Who can compute tags and knows every row still lacks the handles: what the rows hold in their place is no use."""
-    mint = service.keys.refresh_tokens.mint
+    mint = service.keys.refresh_tokens.opaque.mint
     session_ids = [row["session_id"] for row in rows_of(service, "sessions")]
     assert len(session_ids) == 2
     for session_id in session_ids:

@@ -7,7 +7,7 @@ it; a refresh token knows whether it was spent, and which one followed it.
 from dataclasses import dataclass, field
 
 from tokensvc.domain.errors import Reason
-from tokensvc.domain.policy import HOUR
+from tokensvc.domain.policy import HOUR, RefreshTokenFormat, Rotation
 from tokensvc.services.token_set import TokenSet
 
 
@@ -19,6 +19,24 @@ class Rules:
     idle_ttl: int
     absolute_ttl: int
     retry_window: int
+    rotation: Rotation = Rotation.GRACEFUL
+    interval: int = 0
+    token_format: RefreshTokenFormat = RefreshTokenFormat.OPAQUE
+
+    @property
+    def is_stateless(self) -> bool:
+        """Whether nobody remembers which of its refresh tokens was spent."""
+        return self.token_format is RefreshTokenFormat.STATELESS_JWT
+
+    def keeps(self, age: int, *, elsewhere: bool) -> bool:
+        """Whether a refresh so long after the last rotation is answered with the refresh token that was presented."""
+        match self.rotation:
+            case Rotation.PERIODIC:
+                return age < self.interval
+            case Rotation.SELECTIVE:
+                return not elsewhere
+            case rotation:
+                return rotation is Rotation.NEVER
 
 
 @dataclass
@@ -26,6 +44,7 @@ class Slip:
     """A refresh token as it was handed out."""
 
     text: str
+    given_at: int = 0
     spent_at: int | None = None
     follower: "Slip | None" = None
 
@@ -55,15 +74,24 @@ class Family:
     ended: bool = False
     betrayed: bool = False
     swept: bool = False
+    revoked_alone: bool = False
+    """Whether it was ended by itself and not with its subject, device or client."""
+    rotated_at: int = 0
 
     @property
     def dies_at(self) -> int:
         """When it cannot be refreshed any more, used or not."""
         return self.born_at + self.rules.absolute_ttl
 
-    def is_over(self, now: int) -> bool:
-        """Whether one of its two lifetimes has passed."""
-        return now >= self.dies_at or now >= self.used_at + self.rules.idle_ttl
+    def is_over(self, slip: Slip, now: int) -> bool:
+        """Whether one of its two lifetimes has passed; without a memory, the idle one counts for each slip."""
+        used_at = slip.given_at if self.rules.is_stateless else self.used_at
+        return now >= self.dies_at or now >= used_at + self.rules.idle_ttl
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was ended, in whichever way."""
+        return self.ended or self.revoked_alone
 
     def add_pass(self, text: str, now: int) -> None:
         """Note an access token: as long as the rules say, but not beyond the family, to the end of that second."""
@@ -81,28 +109,43 @@ class Model:
     def born(self, family: Family, access_token: str, refresh_token: str) -> None:
         """Note a new family with its first tokens."""
         if refresh_token:
-            family.slips.append(Slip(refresh_token))
+            family.slips.append(Slip(refresh_token, family.born_at))
+            family.rotated_at = family.born_at
         family.add_pass(access_token, family.born_at)
         self.families.append(family)
 
-    def refreshed(self, family: Family, slip: Slip, now: int, answer: TokenSet | Reason) -> None:
+    def refreshed(
+        self, family: Family, slip: Slip, now: int, answer: TokenSet | Reason, *, elsewhere: bool = False
+    ) -> None:
         """Check the answer to a presented slip against what it should be, and note it."""
         refusal = self._refusal(family, slip, now)
         if refusal is not None:
-            assert answer is refusal
+            # Whether one that is over was ended before is remembered for a while only, where there is no row.
+            forgotten = {Reason.REFRESH_TOKEN_EXPIRED} if family.rules.is_stateless and now >= family.dies_at else set()
+            assert answer in {refusal} | forgotten
             if refusal is Reason.REFRESH_TOKEN_REUSED:
                 family.ended = family.betrayed = True
             return
         assert isinstance(answer, TokenSet), answer
-        if slip.follower is None:
-            known = {old.text for other in self.families for old in other.slips}
-            assert answer.refresh_token not in known
-            slip.spent_at, slip.follower = now, Slip(answer.refresh_token)
-            family.slips.append(slip.follower)
-            family.used_at = now
-        assert answer.refresh_token == slip.follower.text
         assert answer.session_id == family.session_id
+        if family.rules.is_stateless:
+            family.slips.append(Slip(answer.refresh_token, now))
+        else:
+            self._spent(family, slip, now, answer.refresh_token, elsewhere=elsewhere)
         family.add_pass(answer.access_token, now)
+
+    def _spent(self, family: Family, slip: Slip, now: int, successor: str, *, elsewhere: bool) -> None:
+        if slip.follower is None:
+            family.used_at = now
+            if family.rules.keeps(now - family.rotated_at, elsewhere=elsewhere):
+                assert successor == slip.text
+                return
+            known = {old.text for other in self.families for old in other.slips}
+            assert successor not in known
+            slip.spent_at, slip.follower = now, Slip(successor, now)
+            family.slips.append(slip.follower)
+            family.rotated_at = now
+        assert successor == slip.follower.text
 
     def _refusal(self, family: Family, slip: Slip, now: int) -> Reason | None:
         if family.swept:
@@ -111,13 +154,14 @@ class Model:
             return Reason.CLIENT_DISABLED
         if family.betrayed and slip.spent_at is not None:
             return Reason.REFRESH_TOKEN_REUSED
-        if family.ended:
+        if family.has_ended:
             return Reason.REFRESH_TOKEN_REVOKED
-        if family.is_over(now):
+        if family.is_over(slip, now):
             return Reason.REFRESH_TOKEN_EXPIRED
         if slip.spent_at is None or slip.follower is None:
             return None
-        may_repeat = slip.follower.spent_at is None and now < slip.spent_at + family.rules.retry_window
+        window = 0 if family.rules.rotation is Rotation.ALWAYS else family.rules.retry_window
+        may_repeat = slip.follower.spent_at is None and now < slip.spent_at + window
         return None if may_repeat else Reason.REFRESH_TOKEN_REUSED
 
     def cut_off(self, moment: int | None, **whose: str) -> None:
@@ -130,11 +174,12 @@ class Model:
     def sweep(self, now: int) -> None:
         """Forget the sessions that have been over for more than two hours."""
         for family in self.families:
-            family.swept |= bool(family.slips) and family.dies_at < now - 2 * HOUR
+            has_row = bool(family.slips) and not family.rules.is_stateless
+            family.swept |= has_row and family.dies_at < now - 2 * HOUR
 
     def active(self, family: Family, now: int) -> dict[str, bool]:
         """Each token of the family, and whether it is active."""
-        alive = not family.ended and family.client not in self.switched_off
-        slips = {slip.text: alive and slip.spent_at is None and not family.is_over(now) for slip in family.slips}
+        alive = not family.has_ended and family.client not in self.switched_off
+        slips = {slip.text: alive and slip.spent_at is None and not family.is_over(slip, now) for slip in family.slips}
         passes = {one.text: alive and not one.torn and now < one.dies_at for one in family.passes}
         return slips | passes

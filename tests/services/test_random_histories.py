@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import Awaitable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,13 @@ from tests.fakes import FakeClock
 from tests.harness import policy_of
 from tests.services.history_model import Family, Model, Rules, Slip
 from tests.services.use_cases import UseCases, new_keys
+from tokensvc.domain.client import Client
+from tokensvc.domain.effects import Effects
 from tokensvc.domain.errors import Reason, RefusedError
-from tokensvc.domain.policy import DAY, HOUR, MINUTE, SECOND
+from tokensvc.domain.policy import DAY, HOUR, MINUTE, SECOND, RefreshTokenFormat, Rotation
+from tokensvc.domain.revocation import NEVER, EntryKind, LogEntry
 from tokensvc.domain.session import Device
-from tokensvc.ports import Store
+from tokensvc.ports import Store, Unit
 from tokensvc.services.revoke import ClientTarget, DeviceTarget, SessionTarget, SubjectTarget, TokenTarget
 from tokensvc.store.memory import MemoryStore
 from tokensvc.store.migrating import upgrade_sqlite
@@ -33,9 +37,15 @@ from tokensvc.store.sql_store import SqlStore
 from tokensvc.store.sqlite import SqliteDatabase
 
 KEYS = new_keys()
+_PHONE = Rules(5 * MINUTE, idle_ttl=2 * DAY, absolute_ttl=3 * DAY, retry_window=10 * SECOND)
 RULES = {
-    "phone": Rules(5 * MINUTE, idle_ttl=2 * DAY, absolute_ttl=3 * DAY, retry_window=10 * SECOND),
+    "phone": _PHONE,
     "web": Rules(HOUR, idle_ttl=2 * HOUR, absolute_ttl=2 * HOUR + MINUTE, retry_window=0),
+    "strict": replace(_PHONE, rotation=Rotation.ALWAYS, token_format=RefreshTokenFormat.JWT),
+    "periodic": replace(_PHONE, rotation=Rotation.PERIODIC, interval=HOUR, token_format=RefreshTokenFormat.JWT),
+    "selective": replace(_PHONE, rotation=Rotation.SELECTIVE),
+    "never": replace(_PHONE, rotation=Rotation.NEVER),
+    "stateless": replace(_PHONE, token_format=RefreshTokenFormat.STATELESS_JWT),
 }
 
 # To the last millisecond before something ends, or to just that moment.
@@ -76,15 +86,19 @@ class Histories(RuleBasedStateMachine):
 
     @initialize(target=sessions, device=devices)
     def begin(self, device: str) -> Any:
-        """Two clients with their rules, a relay for both, a rival that may act for neither; and a first session."""
+        """Clients with their rules, a relay for all, a rival that may act for none; and a first session."""
         for name, rules in RULES.items():
             policy = policy_of(
                 access_ttl=rules.access_ttl,
                 refresh_idle_ttl=rules.idle_ttl,
                 refresh_absolute_ttl=rules.absolute_ttl,
                 retry_window=rules.retry_window,
+                rotation=rules.rotation,
+                rotation_interval=rules.interval,
+                refresh_token_format=rules.token_format,
             )
-            self.do(self.use_cases.register_public(name, policy))
+            # Written past the checks of registration, which want a key for what never rotates.
+            self.do(self.use_cases.store.commit(_registering(Client(name, policy=policy))))
         self.do(self.use_cases.register("relay", acts_for=frozenset({"*"}), audiences=frozenset({"api"})))
         self.do(self.use_cases.register("rival"))
         return self.issue("ada", "phone", device)
@@ -138,9 +152,17 @@ class Histories(RuleBasedStateMachine):
         self.present(family, _slip(family, age))
         self.look(family)
 
-    def present(self, family: Family, slip: Slip) -> None:
+    @rule(family=sessions, age=ages)
+    def refresh_from_elsewhere(self, family: Family, age: int) -> None:
+        """From another device: that makes a difference to selective rotation alone."""
+        self.present(family, _slip(family, age), elsewhere=True)
+        self.look(family)
+
+    def present(self, family: Family, slip: Slip, *, elsewhere: bool = False) -> None:
         """Refresh with `slip`."""
-        self.model.refreshed(family, slip, self.clock(), self.do(self.use_cases.refresh("relay", slip.text)))
+        order = {"device_id": "another" if elsewhere else family.device}
+        answer = self.do(self.use_cases.refresh("relay", slip.text, **order))
+        self.model.refreshed(family, slip, self.clock(), answer, elsewhere=elsewhere)
 
     @rule(family=sessions, age=ages, other_age=ages)
     def refresh_at_once(self, family: Family, age: int, other_age: int) -> None:
@@ -179,9 +201,10 @@ class Histories(RuleBasedStateMachine):
     @rule(family=sessions, age=ages, by_id=st.booleans())
     def revoke_a_session(self, family: Family, age: int, by_id: bool) -> None:
         """A session is ended by its id, or by any of its refresh tokens, a spent one too."""
+        by_id = by_id and not family.rules.is_stateless  # such a session has no row to be found by
         target = SessionTarget(family.session_id) if by_id else TokenTarget(_slip(family, age).text)
         self.do(self.use_cases.revoke("relay", target))
-        family.ended = True
+        family.revoked_alone = True
         self.look(family)
 
     @rule(target=sessions, family=families, whose=targets, after_birth=st.lists(cut_offs, min_size=1, max_size=2))
@@ -227,6 +250,11 @@ class Histories(RuleBasedStateMachine):
         """Rows that nothing needs go, and nobody can tell but by the reason."""
         self.do(self.use_cases.store.prune(self.clock(), 1000))
         self.model.sweep(self.clock())
+
+
+def _registering(client: Client) -> Unit[None]:
+    entry = LogEntry(EntryKind.CLIENT_CHANGED, client.client_id, at=0, expires_at=NEVER)
+    return Unit(lambda _rows: Effects(None, client=client, log=(entry,)), client_id=client.client_id)
 
 
 async def _reason_or_answer(action: Awaitable[Any]) -> Any:

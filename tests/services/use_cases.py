@@ -6,7 +6,8 @@ from typing import Any
 from tests.fakes import FakeClock, FakeRandomness
 from tests.harness import ISSUER, policy_of
 from tokensvc.crypto.access_tokens import AccessTokenSigner
-from tokensvc.crypto.key_ring import RefreshTokenMac, first_keys, open_mac_keys, open_signing_keys
+from tokensvc.crypto.key_ring import first_keys, open_mac_keys, open_signing_keys
+from tokensvc.crypto.refresh_tokens import RefreshTokenFormats
 from tokensvc.crypto.wrapping import Wrapper
 from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.policy import TokenPolicy
@@ -35,7 +36,7 @@ def new_keys(now: int = 0) -> Keys:
     wrapper = Wrapper(bytes(32))
     stored = first_keys(wrapper, FakeRandomness("keys"), now)
     signer = AccessTokenSigner(open_signing_keys(stored, wrapper), ISSUER)
-    return Keys(signer, RefreshTokenMac(open_mac_keys(stored, wrapper)))
+    return Keys(signer, RefreshTokenFormats(open_mac_keys(stored, wrapper), ISSUER))
 
 
 class UseCases:

@@ -13,6 +13,7 @@ from tests.fakes import FakeClock
 from tests.postgres import Postgres
 from tests.store.kinds import POSTGRES, postgres_url
 from tests.store.samples import NOW, a_session, an_entry, rotating, sid, stored, writing
+from tokensvc.domain.client import Client
 from tokensvc.domain.effects import Effects
 from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.revocation import EntryKind
@@ -66,6 +67,17 @@ def beginning(name: str) -> Unit[bool]:
     return Unit(decide, session_id=sid(name))
 
 
+def beginning_as_one_of(most: int, name: str) -> Unit[bool]:
+    """A unit that begins a session of ada's with the client phone, unless she has that many already."""
+
+    def decide(rows: Rows) -> Effects[bool]:
+        if len(rows.sessions_of(("ada", "phone"))) >= most:
+            return Effects(False)
+        return Effects(True, session=a_session(name))
+
+    return Unit(decide, session_id=sid(name), client_id="phone", owner=("ada", "phone"))
+
+
 def ending(name: str) -> Unit[None]:
     """A unit that ends a session and its subject."""
 
@@ -103,6 +115,14 @@ async def test_statements_are_planned_once(store: SqlStore, server: Postgres) ->
     assert custom == 0
     assert await database.read(lambda connection: connection.execute(text(scans)).scalar_one()) == before
     await watched.close()
+
+
+async def test_sessions_that_two_nodes_begin_at_once_are_counted_together(nodes: list[Store]) -> None:
+    """Of forty logins of one subject over two nodes as many begin a session as may."""
+    await nodes[0].commit(Unit(lambda _rows: Effects(None, client=Client("phone")), client_id="phone"))
+    units = [beginning_as_one_of(3, f"session-{number}") for number in range(40)]
+    committed = await asyncio.gather(*(nodes[number % 2].commit(unit) for number, unit in enumerate(units)))
+    assert sum(each.outcome for each in committed) == 3
 
 
 async def test_of_two_nodes_that_begin_one_session_both_succeed(nodes: list[Store]) -> None:

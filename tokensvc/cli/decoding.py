@@ -8,7 +8,7 @@ from typing import Any
 
 from tokensvc.cli.failures import USAGE, CommandError
 from tokensvc.cli.output import Document
-from tokensvc.domain.refresh_token import HANDLE_BYTES, PREFIX, parse, session_id_of
+from tokensvc.domain.refresh_token import HANDLE_BYTES, HANDLE_CLAIM, JWT_TYPE, PREFIX, parse, session_id_of
 
 _NOT_CHECKED = "not checked"
 _MOMENTS = {"iat": "issued_at", "nbf": "not_before", "exp": "expires_at", "auth_time": "authenticated_at"}
@@ -40,6 +40,7 @@ def _refresh_token(token: str) -> Document | None:
 
 
 def _jwt(token: str) -> Document | None:
+    """All but the handle that a refresh token may hold."""
     segments = token.split(".")
     if len(segments) != _SEGMENTS:
         return None
@@ -47,9 +48,11 @@ def _jwt(token: str) -> Document | None:
         header, claims = map(_json_object, segments[:2])
     except (ValueError, RecursionError):
         return None
+    claims = {name: value for name, value in claims.items() if name != HANDLE_CLAIM}
     moments = {name: _moment(claims.get(claim)) for claim, name in _MOMENTS.items()}
     present = {name: moment for name, moment in moments.items() if moment is not None}
-    return {"kind": "JWT", "signature": _NOT_CHECKED, "header": header, "claims": claims, **present}
+    kind = "refresh token" if header.get("typ") == JWT_TYPE else "JWT"
+    return {"kind": kind, "signature": _NOT_CHECKED, "header": header, "claims": claims, **present}
 
 
 def _json_object(segment: str) -> Mapping[str, Any]:

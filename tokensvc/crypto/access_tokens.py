@@ -1,7 +1,5 @@
 """Owns signing and strict verification of access tokens (RFC 9068, 4; RFC 8725)."""
 
-import base64
-import binascii
 import json
 from collections.abc import Mapping
 
@@ -9,13 +7,12 @@ import jwt
 from jwt.algorithms import Algorithm
 
 from tokensvc.crypto.key_ring import SigningKey
-from tokensvc.domain.access_token import AccessToken, Claims, from_claims, to_claims
+from tokensvc.crypto.segments import SEGMENTS, decode_object, decode_segment, encode_object, encode_segment
+from tokensvc.domain.access_token import AccessToken, from_claims, to_claims
 from tokensvc.domain.bounds import MAX_TOKEN
 
 TYPE = "at+jwt"
-_SEGMENTS = 3
 _MAX_HEADER = 512
-_encode_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class AccessTokenSigner:
@@ -26,20 +23,20 @@ class AccessTokenSigner:
         self._issuer = issuer
         self._active = list(keys.values())[-1]
         header = {"alg": self._active.algorithm, "kid": self._active.key_id, "typ": TYPE}
-        self._header = _segment(header)
+        self._header = encode_object(header)
         self._algorithms: dict[str, Algorithm] = {
             key.key_id: jwt.get_algorithm_by_name(key.algorithm) for key in keys.values()
         }
 
     def sign(self, token: AccessToken) -> str:
         """Answer the JWT of `token`."""
-        signing_input = f"{self._header}.{_segment(to_claims(token))}"
+        signing_input = f"{self._header}.{encode_object(to_claims(token))}"
         signature = self._algorithms[self._active.key_id].sign(signing_input.encode("ascii"), self._active.private)
-        return f"{signing_input}.{_base64url(signature)}"
+        return f"{signing_input}.{encode_segment(signature)}"
 
     def verify(self, text: str) -> AccessToken | None:
         """Read a JWT; None unless it is genuine and well-formed. Says nothing about its lifetime."""
-        if len(text) > MAX_TOKEN or text.count(".") != _SEGMENTS - 1 or not text.isascii():
+        if len(text) > MAX_TOKEN or text.count(".") != SEGMENTS - 1 or not text.isascii():
             return None
         signing_input, _, signature_segment = text.rpartition(".")
         header_segment, _, claims_segment = signing_input.partition(".")
@@ -68,43 +65,3 @@ class AccessTokenSigner:
         kid = header["kid"]
         key = self._keys.get(kid) if isinstance(kid, str) else None
         return key if key is not None and header["alg"] == key.algorithm else None
-
-
-def _segment(value: Mapping[str, object]) -> str:
-    return _base64url(_encode_json(value).encode())
-
-
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
-
-
-def decode_segment(segment: str) -> bytes | None:
-    """Decode base64url without padding; None unless it is the one canonical spelling (RFC 7515, 2)."""
-    try:
-        data = base64.b64decode(segment + "=" * (-len(segment) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return data if _base64url(data) == segment else None
-
-
-def decode_object(segment: str) -> Claims | None:
-    """Decode a JSON object; None if it is none, names a member twice, or is nested too deeply."""
-    data = decode_segment(segment)
-    if data is None:
-        return None
-    try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_distinct, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _distinct(pairs: list[tuple[str, object]]) -> Claims:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a member is named twice")
-    return members
-
-
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")

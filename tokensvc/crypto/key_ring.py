@@ -1,7 +1,7 @@
 """Owns the service's keys in memory: made, wrapped for the store, and opened from it."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives import serialization
@@ -94,9 +94,9 @@ def _binding(purpose: KeyPurpose, key_id: str, algorithm: str) -> str:
 
 
 class RefreshTokenMac:
-    """Writes refresh tokens under the newest MAC key and checks them under any."""
+    """Writes opaque refresh tokens under the newest MAC key and checks them under any."""
 
-    def __init__(self, keys: dict[int, bytes]) -> None:
+    def __init__(self, keys: Mapping[int, bytes]) -> None:
         self._keys = keys
         self._active = max(keys)
 

@@ -41,10 +41,11 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Effects(Generic[T_co]):
-    """A decision's outcome and everything to be written in the same transaction."""
+    """A decision's outcome and everything to be written in the same transaction: `ended` are other sessions."""
 
     outcome: T_co
     session: Session | None = None
+    ended: tuple[Session, ...] = ()
     client: Client | None = None
     deleted_client: str = ""
     log: tuple[LogEntry, ...] = ()

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     SESSION_NOT_FOUND = auto()
     KEY_NOT_FOUND = auto()
     CLIENT_EXISTS = auto()
+    SESSION_LIMIT_REACHED = auto()
     RATE_LIMITED = auto()
     OVERLOADED = auto()
     STORE_UNAVAILABLE = auto()

@@ -22,7 +22,7 @@ def lifetime(wanted: int | None, limit: int) -> int:
 
 
 def decide_issue(
-    grant: Grant, caller: Client, existing: Session | None, *, barred: bool, ip: str = ""
+    grant: Grant, caller: Client, existing: Session | None, *, barred: bool, ip: str = "", is_stateless: bool = False
 ) -> Effects[Issued | Refused]:
     """Decide on a new session; `ip` is where the user is, for the audit trail.
 
@@ -30,7 +30,7 @@ def decide_issue(
     ended it since.
     """
     if existing is None:
-        session = begin(grant)
+        session = replace(begin(grant), is_stateless=is_stateless)
         event = issued_event("session.issued", grant, caller, ip)
         return Effects(Issued(grant, session), session=session, audit=(event,))
     if not _is_same_request(existing.grant, grant):

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from tokensvc.domain.binding import Verdict, judge
 from tokensvc.domain.client import Client
 from tokensvc.domain.effects import AuditEvent, Effects, Refused
+from tokensvc.domain.ending import end
 from tokensvc.domain.errors import Reason
 from tokensvc.domain.grants import narrow_audiences, narrow_scopes
-from tokensvc.domain.policy import BindingAction, TokenPolicy
+from tokensvc.domain.policy import BindingAction, RefreshTokenFormat, TokenPolicy
 from tokensvc.domain.refresh_attempt import RefreshAttempt
 from tokensvc.domain.refresh_token import MAX_GENERATION
-from tokensvc.domain.revocation import OWN_REASON, EntryKind, LogEntry
+from tokensvc.domain.revocation import OWN_REASON
 from tokensvc.domain.rotation import rotates
 from tokensvc.domain.session import Session, Traces
 
@@ -28,6 +29,7 @@ class Refreshed:
     session: Session
     scopes: tuple[str, ...]
     audiences: tuple[str, ...]
+    token_format: RefreshTokenFormat = RefreshTokenFormat.OPAQUE
 
 
 def decide_refresh(
@@ -87,7 +89,11 @@ def _narrowed(attempt: RefreshAttempt, session: Session, policy: TokenPolicy) ->
     audiences = narrow_audiences(attempt.audiences, [one for one in session.grant.audiences if one in allowed])
     if isinstance(scopes, Refused):
         return scopes
-    return audiences if isinstance(audiences, Refused) else Refreshed(session, scopes, audiences)
+    return (
+        audiences
+        if isinstance(audiences, Refused)
+        else Refreshed(session, scopes, audiences, policy.refresh_token_format)
+    )
 
 
 def _by_generation(
@@ -147,15 +153,8 @@ def _end(
     attempt: RefreshAttempt, session: Session, refusal: Refused, reason: str, event: AuditEvent
 ) -> Effects[Refreshed | Refused]:
     """End the family."""
-    ended = replace(session, revoked_at=attempt.now, revoke_reason=reason)
-    return Effects(refusal, session=ended, log=(session_entry(session, attempt.now, reason),), audit=(event,))
-
-
-def session_entry(session: Session, now: int, reason: str) -> LogEntry:
-    """The log entry that ends a session's access tokens; needed until the last of them has expired."""
-    return LogEntry(
-        EntryKind.SESSION, session.grant.session_id, at=now, expires_at=now + session.grant.access_ttl, reason=reason
-    )
+    ended, entry = end(session, attempt.now, reason)
+    return Effects(refusal, session=ended, log=(entry,), audit=(event,))
 
 
 def _event(kind: str, attempt: RefreshAttempt, session: Session) -> AuditEvent:

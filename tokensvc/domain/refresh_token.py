@@ -13,8 +13,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tokensvc.domain.session import Session
+
 PREFIX = "tsr1_"
 HANDLE_BYTES = 16
+JWT_TYPE = "rt+jwt"
+HANDLE_CLAIM = "hdl"
 MAX_GENERATION = 2**31 - 1  # what databases hold in four bytes
 _TAG_BYTES = 16
 _BODY_BYTES = 1 + HANDLE_BYTES + 4 + _TAG_BYTES
@@ -24,11 +28,15 @@ _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{21}[AQgw]")  # 16 bytes: the last chara
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
-    """What a genuine refresh token says: which session (through its secret handle) and which generation of it."""
+    """What a genuine refresh token says: which session (through its secret handle) and which generation of it.
+
+    A stateless one brings the whole `session` along.
+    """
 
     key_id: int
     handle: bytes = field(repr=False)
     generation: int
+    session: Session | None = None
 
     @property
     def session_id(self) -> str:

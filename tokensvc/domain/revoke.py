@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from tokensvc.domain.access_token import AccessToken
 from tokensvc.domain.client import Client
 from tokensvc.domain.effects import AuditEvent, Effects
+from tokensvc.domain.ending import end
 from tokensvc.domain.policy import MAX_ACCESS_TTL, MAX_REFRESH_TTL
-from tokensvc.domain.refresh import session_entry
 from tokensvc.domain.revocation import EntryKind, LogEntry, device_key
 from tokensvc.domain.session import Session
 
@@ -28,12 +28,8 @@ def end_session(order: Revocation, session: Session | None) -> Effects[None]:
     event = _event(
         "session.revoked", order, client_id=grant.client_id, subject=grant.subject, session_id=grant.session_id
     )
-    return Effects(
-        None,
-        session=replace(session, revoked_at=order.now, revoke_reason=order.reason),
-        log=(session_entry(session, order.now, order.reason),),
-        audit=(event,),
-    )
+    ended, entry = end(session, order.now, order.reason)
+    return Effects(None, session=ended, log=(entry,), audit=(event,))
 
 
 def end_access_token(order: Revocation, token: AccessToken) -> Effects[None]:

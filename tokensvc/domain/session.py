@@ -69,7 +69,7 @@ class Session:
 
     `generation` counts the rotations; it names the one valid refresh token. `retry_window` is the policy's at the last
     rotation: one that is widened later must not revive what has been consumed. `last_seen` and `last_location` say from
-    where it was used last, as far as that was given.
+    where it was used last, as far as that was given. One that is stateless has no row: its refresh token says all this.
     """
 
     grant: Grant
@@ -81,6 +81,7 @@ class Session:
     revoke_reason: str = ""
     last_seen: Traces = Traces()
     last_location: str = ""
+    is_stateless: bool = False
 
     @property
     def idle_expires_at(self) -> int:

@@ -32,6 +32,7 @@ CODES: Final[Mapping[Reason, grpc.StatusCode]] = {
     Reason.SESSION_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Reason.KEY_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Reason.CLIENT_EXISTS: grpc.StatusCode.ALREADY_EXISTS,
+    Reason.SESSION_LIMIT_REACHED: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.RATE_LIMITED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.OVERLOADED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.STORE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,

@@ -7,7 +7,7 @@ from tokensvc.domain import bounds
 from tokensvc.domain.access_token import AccessToken
 from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.errors import invalid
-from tokensvc.domain.refresh_token import PREFIX
+from tokensvc.domain.refresh_token import RefreshToken
 from tokensvc.domain.session import Session
 from tokensvc.domain.view import View
 from tokensvc.ports import AccessTokens, Clock, RefreshTokens, SessionRow, Store
@@ -80,17 +80,23 @@ class IntrospectTokens:
 
         The view is taken after the rows: what was revoked while they were read counts for every token alike.
         """
-        opened = [self._refresh_tokens.open(text) for text in tokens if text.startswith(PREFIX)]
-        session_ids = {token.session_id for token in opened if token}
-        rows = await self._store.sessions_by_id(session_ids) if session_ids else {}
-        if session_ids:
+        opened = [self._refresh_tokens.open(text) for text in tokens if self._refresh_tokens.is_one(text)]
+        if rows := await self._rows([token for token in opened if token]):
             return await self._store.view(min_revision=freshness.min_revision), rows
         if freshness.min_revision <= call.view.revision:
             return call.view, rows
         return await self._store.view(min_revision=freshness.min_revision, max_staleness=freshness.max_staleness), rows
 
+    async def _rows(self, tokens: Sequence[RefreshToken]) -> Rows:
+        session_ids = {token.session_id for token in tokens if not token.session}
+        brought = {token.session_id: token.session for token in tokens if token.session}
+        return {
+            **(await self._store.sessions_by_id(session_ids) if session_ids else {}),
+            **(await self._store.brought(brought.values()) if brought else {}),
+        }
+
     def _judge(self, text: str, caller: Client, view: View, rows: Rows, now: int) -> Active | None:
-        if text.startswith(PREFIX):
+        if self._refresh_tokens.is_one(text):
             return self._judge_refresh_token(text, caller, view, rows, now)
         token = self._access_tokens.verify(text)
         if token is None or now >= token.expires_at or view.has_revoked(token):
@@ -105,14 +111,15 @@ class IntrospectTokens:
     def _judge_refresh_token(self, text: str, caller: Client, view: View, rows: Rows, now: int) -> Session | None:
         token = self._refresh_tokens.open(text)
         row = rows.get(token.session_id) if token else None
-        if token is None or row is None or row.barred or not row.session.is_live(now):
+        if token is None or row is None or row.barred:
             return None
-        grant = row.session.grant
+        session = token.session or row.session  # of several stateless tokens each says of itself what holds for it
+        grant = session.grant
         client = view.clients.get(grant.client_id)
         if client is None or client.disabled or view.has_ended(grant) or not caller.may_act_for(grant.client_id):
             return None
         # A consumed token is dead, even while a retry would still be answered.
-        return row.session if token.generation >= row.session.generation else None
+        return session if session.is_live(now) and token.generation >= session.generation else None
 
 
 def _serves(active: Active, query: IntrospectQuery) -> bool:

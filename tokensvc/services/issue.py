@@ -13,8 +13,10 @@ from tokensvc.domain.effects import Effects, Refused
 from tokensvc.domain.errors import Reason, RefusedError, invalid
 from tokensvc.domain.grants import narrow_audiences, narrow_scopes
 from tokensvc.domain.issue import Issued, decide_issue, issued_event, lifetime
+from tokensvc.domain.policy import RefreshTokenFormat, SenderConstraint, TokenPolicy
 from tokensvc.domain.refresh_token import HANDLE_BYTES, bound_digest, session_id_of
 from tokensvc.domain.session import ClientContext, Device, Grant
+from tokensvc.domain.session_limit import within_limit
 from tokensvc.domain.traces import Place
 from tokensvc.ports import Clock, Randomness, RefreshTokens, Rows, Store, Unit
 from tokensvc.services.call import Call
@@ -71,26 +73,18 @@ class IssueTokens:
         now = self._clock()
         handle = self._handle(call, order)
         grant = _grant(order, client, handle, now, call.revision, self._issuer)
-        caller, ip = call.caller, order.context.ip
-
-        def decide(rows: Rows) -> Effects[Issued | Refused]:
-            if order.access_only:
-                return Effects(Issued(grant, None), audit=(issued_event("access_token.issued", grant, caller, ip),))
-            existing = rows.session(grant.session_id)
-            barred = existing is not None and rows.barred(existing.grant)
-            return decide_issue(grant, caller, existing, barred=barred, ip=ip)
-
-        committed = await self._store.commit(Unit(decide, session_id=grant.session_id))
+        unit = _access_only if order.access_only else _beginning
+        committed = await self._store.commit(unit(grant, call.caller, client.policy, order.context.ip))
         if isinstance(committed.outcome, Refused):
             raise committed.outcome.error()
-        return self._answer(committed.outcome, handle, now, call.revision)
+        return self._answer(committed.outcome, client, handle, now, call.revision)
 
     def _handle(self, call: Call, order: IssueOrder) -> bytes:
         if order.idempotency_key:
             return self._refresh_tokens.handle_for(call.caller.client_id, order.idempotency_key)
         return self._randomness(HANDLE_BYTES)
 
-    def _answer(self, issued: Issued, handle: bytes, now: int, revision: int) -> TokenSet:
+    def _answer(self, issued: Issued, client: Client, handle: bytes, now: int, revision: int) -> TokenSet:
         grant, session = issued.grant, issued.session
         access_token, expires_in = self._minter.mint(grant, grant.scopes, grant.audiences, now)
         if session is None:
@@ -100,10 +94,37 @@ class IssueTokens:
             expires_in,
             grant.scopes,
             revision,
-            refresh_token=self._refresh_tokens.mint(handle, session.generation),
+            refresh_token=self._refresh_tokens.mint(handle, session, client.policy.refresh_token_format),
             refresh_expires_in=(session.idle_expires_at - now) // 1000,
             session_id=grant.session_id,
         )
+
+
+def _access_only(grant: Grant, caller: Client, _policy: TokenPolicy, ip: str) -> Unit[Issued | Refused]:
+    """The unit that begins nothing, and notes that an access token was issued."""
+    event = issued_event("access_token.issued", grant, caller, ip)
+    return Unit(lambda _rows: Effects(Issued(grant, None), audit=(event,)))
+
+
+def _beginning(grant: Grant, caller: Client, policy: TokenPolicy, ip: str) -> Unit[Issued | Refused]:
+    """The unit that begins a session; the sessions that its subject has are loaded only where their number counts."""
+    owner = (grant.subject, grant.client_id)
+    is_stateless = policy.refresh_token_format is RefreshTokenFormat.STATELESS_JWT
+
+    def decide(rows: Rows) -> Effects[Issued | Refused]:
+        existing = rows.session(grant.session_id)
+        barred = existing is not None and rows.barred(existing.grant)
+        issuing = decide_issue(grant, caller, existing, barred=barred, ip=ip, is_stateless=is_stateless)
+        live = [
+            session
+            for session in rows.sessions_of(owner)
+            if session.is_live(grant.started_at) and not rows.barred(session.grant)
+        ]
+        return within_limit(issuing, policy, live)
+
+    if not policy.max_sessions:
+        return Unit(decide, session_id=grant.session_id)
+    return Unit(decide, session_id=grant.session_id, client_id=grant.client_id, owner=owner)
 
 
 def check_order(order: IssueOrder) -> None:
@@ -157,6 +178,9 @@ def _client_of(call: Call, order: IssueOrder) -> Client:
         raise RefusedError(Reason.CLIENT_NOT_FOUND, "there is no client with this client_id", "client_id")
     if client.disabled:
         raise RefusedError(Reason.CLIENT_DISABLED, "the client is disabled", "client_id")
+    if client.policy.sender_constraint is not SenderConstraint.NONE:
+        # Bearer tokens are what this client must never have.
+        raise RefusedError(Reason.NOT_IMPLEMENTED, "tokens that are bound to a key are not offered yet", "client_id")
     return client
 
 

@@ -44,14 +44,16 @@ class RefreshTokensOfSession:
         """Answer the next tokens; refuses with RefusedError. A forged token costs no look at the database."""
         call.require(Permission.REFRESH)
         attempt = self._attempt(call, order)
-        session_id, clients = attempt.token.session_id, call.view.clients
+        session_id, brought, view = attempt.token.session_id, attempt.token.session, call.view
 
         def decide(rows: Rows) -> Effects[Refreshed | Refused]:
             session = rows.session(session_id)
             barred = session is not None and rows.barred(session.grant)
-            return decide_refresh(attempt, session, clients, barred=barred)
+            if brought is not None:  # no row says that it was revoked, but the log does
+                barred = barred or view.has_ended(brought.grant)
+            return decide_refresh(attempt, session, view.clients, barred=barred)
 
-        outcome = (await self._store.commit(Unit(decide, session_id=session_id))).outcome
+        outcome = (await self._store.commit(Unit(decide, session_id=session_id, brought=brought))).outcome
         if isinstance(outcome, Refused):
             raise outcome.error()
         return self._answer(attempt, outcome, call.revision)
@@ -89,7 +91,7 @@ class RefreshTokensOfSession:
             expires_in,
             refreshed.scopes,
             revision,
-            refresh_token=self._refresh_tokens.mint(attempt.token.handle, session.generation),
+            refresh_token=self._refresh_tokens.mint(attempt.token.handle, session, refreshed.token_format),
             refresh_expires_in=(session.idle_expires_at - now) // 1000,
             session_id=session.grant.session_id,
         )

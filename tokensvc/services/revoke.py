@@ -6,7 +6,6 @@ from tokensvc.domain import bounds
 from tokensvc.domain.client import Permission
 from tokensvc.domain.effects import Effects
 from tokensvc.domain.errors import Reason, RefusedError, invalid
-from tokensvc.domain.refresh_token import PREFIX
 from tokensvc.domain.revocation import OWN_REASON
 from tokensvc.domain.revoke import (
     Revocation,
@@ -16,6 +15,7 @@ from tokensvc.domain.revoke import (
     end_session,
     end_subject,
 )
+from tokensvc.domain.session import Session
 from tokensvc.domain.view import View
 from tokensvc.ports import AccessTokens, Clock, RefreshTokens, Store, Unit
 from tokensvc.services.call import Call
@@ -106,9 +106,13 @@ class RevokeTokens:
         return Unit(lambda _rows: effects)
 
     def _token(self, view: View, order: Revocation, text: str) -> Unit[None] | None:
-        if text.startswith(PREFIX):
+        if self._refresh_tokens.is_one(text):
             refresh_token = self._refresh_tokens.open(text)
-            return _session(order, refresh_token.session_id) if refresh_token else None
+            if refresh_token is None:
+                return None
+            if (brought := refresh_token.session) and view.has_ended(brought.grant):
+                return None
+            return _session(order, refresh_token.session_id, brought)
         access_token = self._access_tokens.verify(text)
         if access_token is None or view.has_revoked(access_token):
             return None
@@ -116,8 +120,8 @@ class RevokeTokens:
         return Unit(lambda _rows: effects) if effects != Effects(None) else None
 
 
-def _session(order: Revocation, session_id: str) -> Unit[None]:
-    return Unit(lambda rows: end_session(order, rows.session(session_id)), session_id=session_id)
+def _session(order: Revocation, session_id: str, brought: Session | None = None) -> Unit[None]:
+    return Unit(lambda rows: end_session(order, rows.session(session_id)), session_id=session_id, brought=brought)
 
 
 def _across_clients(order: Revocation) -> Revocation:

@@ -44,6 +44,10 @@ class MemoryStore:
         found = (self._sessions.get(session_id) for session_id in session_ids)
         return {session.grant.session_id: self._row(session) for session in found if session}
 
+    async def brought(self, sessions: Collection[Session]) -> Mapping[str, SessionRow]:
+        """As the port says."""
+        return {session.grant.session_id: self._row(session) for session in sessions}
+
     async def sessions(self, wanted: SessionFilter) -> Sequence[SessionRow]:
         """As the port says."""
         found = [session for session in self._sessions.values() if _matches(session, wanted)]
@@ -95,6 +99,12 @@ class MemoryStore:
             unit.session_id: self._sessions[unit.session_id] for unit in units if unit.session_id in self._sessions
         }
         clients = {unit.client_id: self._clients[unit.client_id] for unit in units if unit.client_id in self._clients}
+        owners = {unit.owner for unit in units}
+        sessions |= {
+            session_id: session
+            for session_id, session in self._sessions.items()
+            if (session.grant.subject, session.grant.client_id) in owners
+        }
         rows = WorkingSet(sessions, clients, dict(self._barriers))
         rows.run(units)  # may raise: nothing has been touched yet
         head = self._view.revision

@@ -68,6 +68,11 @@ class SqlStore:
 
         return await self._database.read(work)
 
+    async def brought(self, sessions: Collection[Session]) -> Mapping[str, SessionRow]:
+        """As the port says."""
+        rows = await self._database.read(lambda connection: self._rows(connection, list(sessions)))
+        return {row.session.grant.session_id: row for row in rows}
+
     async def sessions(self, wanted: SessionFilter) -> Sequence[SessionRow]:
         """As the port says."""
 

@@ -46,6 +46,17 @@ class Batch:
         self._lock_sessions = self._read_sessions.order_by(schema.sessions.c.session_id).with_for_update(
             of=schema.sessions
         )
+        owners = dialect.rowset("owners", [schema.sessions.c.subject, schema.sessions.c.client_id])
+        self._lock_owned = (
+            select(schema.sessions)
+            .join(
+                owners,
+                (owners.c.subject == schema.sessions.c.subject) & (owners.c.client_id == schema.sessions.c.client_id),
+            )
+            .where(schema.sessions.c.revoked_at.is_(None))
+            .order_by(schema.sessions.c.session_id)
+            .with_for_update(of=schema.sessions)
+        )
         asked = dialect.rowset("asked", [schema.barriers.c.kind, schema.barriers.c.key])
         self._load_barriers = select(schema.barriers).join(
             asked, (asked.c.kind == schema.barriers.c.kind) & (asked.c.key == schema.barriers.c.key)
@@ -54,9 +65,16 @@ class Batch:
 
     def run(self, connection: Connection, units: Sequence[Unit[Any]]) -> list[Committed[Any]]:
         """Load what `units` ask for, decide, and write; durable when the caller commits."""
-        sessions = self._sessions(connection, self._lock_sessions, {unit.session_id for unit in units})
+        sessions = self._sessions(
+            connection, self._lock_sessions, {unit.session_id for unit in units if not unit.brought}
+        )
         clients = _lock_clients(connection, {unit.client_id for unit in units if unit.client_id})
-        rows = WorkingSet(sessions, clients, self.load_barriers(connection, sessions.values()))
+        if owners := {unit.owner for unit in units if unit.owner}:
+            # After the clients' rows, which keep others from adding to these sessions meanwhile.
+            owned = connection.execute(self._lock_owned, self._dialect.pack("owners", sorted(owners)))
+            sessions |= {session.grant.session_id: session for session in map(session_from, owned)}
+        brought = [unit.brought for unit in units if unit.brought]
+        rows = WorkingSet(sessions, clients, self.load_barriers(connection, [*sessions.values(), *brought]))
         rows.run(units)
         self._write_sessions(connection, rows)
         for client_id, client in rows.changed_clients.items():

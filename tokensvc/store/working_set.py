@@ -8,7 +8,7 @@ from tokensvc.domain.client import Client
 from tokensvc.domain.effects import AuditEvent
 from tokensvc.domain.revocation import BARRIERS, Barrier, BarrierKey, LogEntry, barrier_keys
 from tokensvc.domain.session import Grant, Session
-from tokensvc.ports import Committed, Unit
+from tokensvc.ports import Committed, Owner, Unit
 
 # A barrier that was decided in this batch has no revision yet, but it will be above all that are known.
 _PENDING = 2**62
@@ -24,6 +24,7 @@ class WorkingSet:
         self._clients = clients
         self._barriers = barriers
         self._loaded = frozenset(sessions)
+        self._brought: dict[str, Session] = {}
         self._changed: dict[str, Session] = {}
         self._outcomes: list[tuple[Any, int]] = []
         self.log: list[LogEntry] = []
@@ -31,8 +32,16 @@ class WorkingSet:
         self.changed_clients: dict[str, Client | None] = {}  # None for one that is deleted
 
     def session(self, session_id: str) -> Session | None:
-        """The session as the units before left it."""
-        return self._sessions.get(session_id)
+        """The session as the units before left it, or as this one has brought it along."""
+        return self._brought.get(session_id) or self._sessions.get(session_id)
+
+    def sessions_of(self, owner: Owner) -> Sequence[Session]:
+        """The sessions of a subject with a client that are not revoked, as the units before left them."""
+        return [
+            session
+            for session in self._sessions.values()
+            if (session.grant.subject, session.grant.client_id) == owner and session.revoked_at is None
+        ]
 
     def client(self, client_id: str) -> Client | None:
         """The client as the units before left it."""
@@ -47,10 +56,12 @@ class WorkingSet:
     def run(self, units: Sequence[Unit[Any]]) -> None:
         """Decide all `units` in their order."""
         for unit in units:
+            self._brought = {unit.brought.grant.session_id: unit.brought} if unit.brought else {}
             effects = unit.decide(self)
-            if effects.session is not None:
-                session_id = effects.session.grant.session_id
-                self._sessions[session_id] = self._changed[session_id] = effects.session
+            for session in (effects.session, *effects.ended):
+                if session is not None and not session.is_stateless:
+                    session_id = session.grant.session_id
+                    self._sessions[session_id] = self._changed[session_id] = session
             if effects.client is not None:
                 client_id = effects.client.client_id
                 self._clients[client_id] = self.changed_clients[client_id] = effects.client

@@ -86,7 +86,7 @@ class TokenServiceServicer:
         """Starts a session: an access token (RFC 9068) and a refresh token. Needs the permission "issue".
         Safe to retry only with an idempotency_key.
         Errors: INVALID_REQUEST, INVALID_SCOPE, INVALID_AUDIENCE, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED,
-        CLIENT_NOT_FOUND, CLIENT_DISABLED.
+        CLIENT_NOT_FOUND, CLIENT_DISABLED, SESSION_LIMIT_REACHED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

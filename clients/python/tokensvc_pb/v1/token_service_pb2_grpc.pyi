@@ -41,7 +41,7 @@ class TokenServiceStub:
     """Starts a session: an access token (RFC 9068) and a refresh token. Needs the permission "issue".
     Safe to retry only with an idempotency_key.
     Errors: INVALID_REQUEST, INVALID_SCOPE, INVALID_AUDIENCE, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED,
-    CLIENT_NOT_FOUND, CLIENT_DISABLED.
+    CLIENT_NOT_FOUND, CLIENT_DISABLED, SESSION_LIMIT_REACHED.
     """
     Refresh: _grpc.UnaryUnaryMultiCallable[_token_service_pb2.RefreshRequest, _token_service_pb2.RefreshResponse]
     """Trades a refresh token for a fresh access token and the next refresh token (RFC 6749, 6; RFC 9700, 4.14).
@@ -87,7 +87,7 @@ class TokenServiceAsyncStub(TokenServiceStub):
     """Starts a session: an access token (RFC 9068) and a refresh token. Needs the permission "issue".
     Safe to retry only with an idempotency_key.
     Errors: INVALID_REQUEST, INVALID_SCOPE, INVALID_AUDIENCE, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED,
-    CLIENT_NOT_FOUND, CLIENT_DISABLED.
+    CLIENT_NOT_FOUND, CLIENT_DISABLED, SESSION_LIMIT_REACHED.
     """
     Refresh: _aio.UnaryUnaryMultiCallable[_token_service_pb2.RefreshRequest, _token_service_pb2.RefreshResponse]  # type: ignore[assignment]
     """Trades a refresh token for a fresh access token and the next refresh token (RFC 6749, 6; RFC 9700, 4.14).
@@ -136,7 +136,7 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         """Starts a session: an access token (RFC 9068) and a refresh token. Needs the permission "issue".
         Safe to retry only with an idempotency_key.
         Errors: INVALID_REQUEST, INVALID_SCOPE, INVALID_AUDIENCE, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED,
-        CLIENT_NOT_FOUND, CLIENT_DISABLED.
+        CLIENT_NOT_FOUND, CLIENT_DISABLED, SESSION_LIMIT_REACHED.
         """
 
     @_abc_1.abstractmethod

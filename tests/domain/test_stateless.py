@@ -1,0 +1,72 @@
+"""The session in a stateless refresh token: read back as it was written, and nothing else is taken for one."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.domain.samples import NOW, a_session
+from tokensvc.domain.ending import end
+from tokensvc.domain.refresh_token import MAX_GENERATION
+from tokensvc.domain.session import Device, Session, Traces
+from tokensvc.domain.stateless import from_claims, to_claims
+
+
+def full() -> Session:
+    """A session that has everything that one can have."""
+    session = a_session(
+        5,
+        login=Traces("24.abc", "def"),
+        location="Lyon, FR",
+        auth_time=NOW,
+        acr="gold",
+        amr=("pwd", "otp"),
+        claims='{"tenant":"t1"}',
+        credential_digest="xyz",
+    )
+    return replace(
+        session, last_seen=Traces("24.ghi", "jkl"), last_location="Oslo, NO", retry_window=0, is_stateless=True
+    )
+
+
+def bare() -> Session:
+    """A session that has only what every one has."""
+    return replace(a_session(device=Device()), retry_window=0, is_stateless=True)
+
+
+@pytest.mark.parametrize("session", [full(), bare()], ids=["full", "bare"])
+def test_it_is_read_back(session: Session) -> None:
+    """Also after a journey through JSON."""
+    assert from_claims(json.loads(json.dumps(to_claims(session)))) == session
+
+
+@pytest.mark.parametrize("name", list(to_claims(full())))
+@pytest.mark.parametrize("value", [None, True, 1.5, -1, 2**53, {}, [1], "other", [], ["a"] * 9], ids=str)
+def test_what_is_of_another_type_is_refused(name: str, value: object) -> None:
+    """A value is taken if it is of the claim's own type, and never converted."""
+    claims = to_claims(full())
+    read = from_claims({**claims, name: value})
+    if read is not None:
+        assert to_claims(read) == {**claims, name: value}
+        assert type(to_claims(read)[name]) is type(value)
+
+
+@pytest.mark.parametrize("name", list(to_claims(full())))
+def test_what_is_missing_is_missed(name: str) -> None:
+    """There are no defaults: we have written them all."""
+    claims: dict[str, Any] = to_claims(full())
+    del claims[name]
+    assert from_claims(claims) is None
+
+
+def test_a_generation_has_its_limit() -> None:
+    """As in a row."""
+    assert from_claims({**to_claims(full()), "generation": MAX_GENERATION + 1}) is None
+
+
+def test_its_end_is_remembered_as_long_as_it_could_live() -> None:
+    """No row says that it has ended, so the log does until the absolute lifetime is over."""
+    stateless, rowed = full(), replace(full(), is_stateless=False)
+    assert end(stateless, NOW, "logout")[1].expires_at == stateless.grant.expires_at
+    assert end(rowed, NOW, "logout")[1].expires_at == NOW + rowed.grant.access_ttl
