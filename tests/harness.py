@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 from tokensvc_pb.v1 import (
+    audit_service_pb2_grpc,
     client_service_pb2_grpc,
     key_service_pb2_grpc,
     session_service_pb2_grpc,
@@ -27,6 +28,7 @@ from tokensvc.services.clients import Clients
 from tokensvc.store.memory import MemoryStore
 
 ISSUER = "https://issuer.test"
+_NEVER = 86_400.0  # refusals are written at the end, or when a test asks for it: tables do not change by themselves
 ALL_PERMISSIONS = frozenset(Permission) - {Permission.ADMIN}
 
 
@@ -55,6 +57,7 @@ class Caller:
             session_service_pb2_grpc.SessionServiceStub(self.channel),
             key_service_pb2_grpc.KeyServiceStub(self.channel),
             client_service_pb2_grpc.ClientServiceStub(self.channel),
+            audit_service_pb2_grpc.AuditServiceStub(self.channel),
         ):
             if hasattr(stub, method):
                 rpc = getattr(stub, method)
@@ -108,7 +111,7 @@ async def running_service(
     store: Store = MemoryStore() if memory else open_store(settings, clock)
     randomness = FakeRandomness(str(data_dir))
     keys = await open_keys(store, settings, clock, randomness)
-    server = build_server(store, keys, settings, clock, randomness)
+    server = build_server(store, keys, settings, clock, randomness, refusal_interval=_NEVER)
     port = server.listen("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:

@@ -10,7 +10,6 @@ from typing import Any
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
-from tokensvc_pb.v1 import audit_service_pb2
 
 from tokensvc.config import Settings, SettingsError
 from tokensvc.crypto.access_tokens import AccessTokenSigner
@@ -20,18 +19,22 @@ from tokensvc.crypto.verified_cache import VerifiedCache
 from tokensvc.crypto.wrapping import Wrapper, create_root_key, load_root_key
 from tokensvc.domain.policy import DAY
 from tokensvc.ports import AccessTokens, Clock, Randomness, RefreshTokens, Store
-from tokensvc.rpc import client_service, key_service, session_service, token_service
+from tokensvc.rpc import audit_service, client_service, key_service, session_service, token_service
+from tokensvc.rpc.audit_service import AuditService
 from tokensvc.rpc.client_service import ClientService
-from tokensvc.rpc.guard import Guard, Method, OpenMethod
+from tokensvc.rpc.guard import AnyMethod, Guard
 from tokensvc.rpc.key_service import KeyService
 from tokensvc.rpc.server import RpcServer
 from tokensvc.rpc.session_service import SessionService
 from tokensvc.rpc.token_service import TokenService
+from tokensvc.services.audit import AuditTrail
+from tokensvc.services.audit_feed import AuditFeed
 from tokensvc.services.clients import Clients
 from tokensvc.services.flags import Flags
 from tokensvc.services.introspect import IntrospectTokens
 from tokensvc.services.issue import IssueTokens
 from tokensvc.services.refresh import RefreshTokensOfSession
+from tokensvc.services.refusals import INTERVAL, Refusals
 from tokensvc.services.retention import Retention, beat
 from tokensvc.services.revoke import RevokeTokens
 from tokensvc.services.sessions import Sessions
@@ -146,8 +149,10 @@ def build_server(
     clock: Clock = system_clock,
     randomness: Randomness = os.urandom,
     extra_handlers: Sequence[grpc.GenericRpcHandler] = (),
+    *,
+    refusal_interval: float = INTERVAL,
 ) -> RpcServer:
-    """Put the service together; it does not listen yet."""
+    """Put the service together; it does not listen yet. Refusals are recorded every `refusal_interval` seconds."""
     minter = AccessTokenMinter(keys.access_tokens, randomness, settings.issuer)
     tokens = TokenService(
         IssueTokens(store, minter, keys.refresh_tokens, clock, randomness, settings.issuer),
@@ -155,18 +160,26 @@ def build_server(
         RevokeTokens(store, keys.access_tokens, keys.refresh_tokens, clock),
         IntrospectTokens(store, keys.access_tokens, keys.refresh_tokens, clock),
     )
-    services: dict[ServiceDescriptor, Mapping[str, Method | OpenMethod]] = {
+    services: dict[ServiceDescriptor, Mapping[str, AnyMethod]] = {
         token_service.DESCRIPTOR: tokens.methods(),
         session_service.DESCRIPTOR: SessionService(Sessions(store, clock), Flags(store, clock)).methods(),
         key_service.DESCRIPTOR: KeyService(keys.access_tokens).methods(),
         client_service.DESCRIPTOR: ClientService(Clients(store, clock, randomness)).methods(),
-        audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"]: {},
+        audit_service.DESCRIPTOR: AuditService(_audit_trail(store, settings)).methods(),
     }
+    refusals = Refusals(store, keys.refresh_tokens, clock, interval=refusal_interval)
     return RpcServer(
-        Guard(store, pace=settings.pace_ms / 1000),
+        Guard(store, refusals, pace=settings.pace_ms / 1000),
         services,
         extra_handlers,
         store=store,
+        refusals=refusals,
         shares_port=settings.workers > 1,
         max_connection_age=settings.max_connection_age,
     )
+
+
+def _audit_trail(store: Store, settings: Settings) -> AuditTrail:
+    """The trail; on PostgreSQL a transaction lasts for as long as its client, and then its server, are patient."""
+    on_postgres = bool(settings.database_url.get_secret_value())
+    return AuditTrail(store, AuditFeed(store, patience=2 * settings.database_timeout + 1 if on_postgres else 0))

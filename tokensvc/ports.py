@@ -7,7 +7,7 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from tokensvc.domain.access_token import AccessToken
 from tokensvc.domain.client import Client
-from tokensvc.domain.effects import Effects
+from tokensvc.domain.effects import AuditEvent, Effects
 from tokensvc.domain.keys import StoredKey
 from tokensvc.domain.policy import RefreshTokenFormat
 from tokensvc.domain.refresh_token import RefreshToken
@@ -21,6 +21,9 @@ Clock = Callable[[], int]
 
 BEAT: Final = "beat"
 """The lease whose renewals tell how old a copy of the database is."""
+
+LAST_NUMBER: Final = 2**63 - 1
+"""No audit event has it: numbers are below."""
 
 Randomness = Callable[[int], bytes]
 """Answers that many unpredictable bytes."""
@@ -93,6 +96,84 @@ class SessionFilter:
     limit: int = 100
 
 
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which audit events: empty values do not filter. `client_id` is the caller or the client of the token.
+
+    The times are in milliseconds, the first one included, the last one not.
+    """
+
+    subject: str = ""
+    client_id: str = ""
+    session_id: str = ""
+    types: tuple[str, ...] = ()
+    from_time: int | None = None
+    to_time: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditQuery:
+    """Audit events by `where` with numbers between `after` and `before`, these two not included."""
+
+    where: AuditFilter = AuditFilter()
+    after: int = 0
+    before: int = LAST_NUMBER
+    newest_first: bool = False
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """An audit event at its place in the trail; an event that is in no chain has an empty hash."""
+
+    sequence: int
+    event: AuditEvent
+    chain_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    """What a look at a part of the trail has found.
+
+    `reached` is the last number that was looked at, whether or not its event was wanted; `complete` says that nothing
+    that is wanted can lie behind it.
+    """
+
+    records: Sequence[AuditRecord]
+    reached: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AuditHead:
+    """The end of a chain of audit events: how many it has had, the last one's hash in base64url, and its time."""
+
+    chain: int
+    position: int
+    hash: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFlaw:
+    """The first place where a chain of audit events does not hold; `sequence` is zero where no event stands there."""
+
+    chain: int
+    position: int
+    sequence: int
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditVerdict:
+    """What following the chains has found: how many events hold, and how many are in no chain."""
+
+    events: int
+    unchained: int
+    heads: Sequence[AuditHead]
+    flaws: Sequence[AuditFlaw]
+
+
 class Store(Protocol):
     """Where sessions, clients, keys and the revocation log are kept.
 
@@ -116,6 +197,12 @@ class Store(Protocol):
 
     async def sessions(self, wanted: SessionFilter) -> Sequence[SessionRow]:
         """Sessions by `wanted`, the one that began last first."""
+
+    async def audit_events(self, wanted: AuditQuery) -> AuditPage:
+        """Audit events by `wanted`, in the order of their numbers. Of a long trail a look goes through a part only."""
+
+    async def audit_numbers(self, after: int, limit: int) -> Sequence[int]:
+        """The numbers of the audit events behind `after`, the lowest first. What is not committed yet is missing."""
 
     async def keys(self) -> Sequence[StoredKey]:
         """All keys with their wrapped private parts."""

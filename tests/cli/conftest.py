@@ -64,7 +64,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     data_dir = tmp_path_factory.mktemp("cli") / "data"
     common = ("--data-dir", data_dir, "--json")
     policy = ("--scope", "read", "--scope", "write", "--audience", "api")
-    may = ("--permission", "issue,refresh,introspect,revoke", "--acts-for", "*")
+    may = ("--permission", "issue,refresh,introspect,revoke,admin", "--acts-for", "*")
     with serving(data_dir) as (_, said):
         bff = json_of(invoke("client", "create", "bff", *may, *policy, *common))
         api = json_of(invoke("client", "create", "api", "--permission", "introspect", "--answers-for", "api", *common))

@@ -12,7 +12,8 @@ Tables = dict[str, list[tuple[Any, ...]]]
 def tables_of(service: Service) -> Tables:
     """Every row of every table."""
     with closing(sqlite3.connect(service.settings.database_path)) as connection:
-        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        own = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        names = [name for (name,) in connection.execute(own)]
         return {name: sorted(connection.execute(f'SELECT * FROM "{name}"'), key=repr) for name in names}
 
 

@@ -22,6 +22,7 @@ OFFERED = {
     *("Issue", "Refresh", "Revoke", "Introspect", "BatchIntrospect"),
     *("ListSessions", "GetSession", "FlagSubject", "UnflagSubject"),
     "GetJwks",
+    *("ListAuditEvents", "WatchAuditEvents"),
     *("CreateClient", "GetClient", "ListClients", "UpdateClient", "DeleteClient", "RotateClientSecret"),
 }
 LATER = [

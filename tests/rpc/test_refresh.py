@@ -80,7 +80,7 @@ async def test_a_refresh_touches_no_other_row(service: Service, bff: Caller) -> 
     before = tables_of(service)
     await refresh(bff, issued[0].refresh_token)
     after = tables_of(service)
-    assert {name for name in before if before[name] != after[name]} == {"sessions", "audit_events"}
+    assert {name for name in before if before[name] != after[name]} == {"sessions", "audit_events", "audit_chains"}
     changed = [row for row in after["sessions"] if row not in before["sessions"]]
     assert [issued[0].session_id in row for row in changed] == [True]
     assert len(after["sessions"]) == 3

@@ -48,7 +48,8 @@ def open_sqlite_store(path: Path, clock: Clock) -> SqlStore:
 def dump_sqlite(path: Path) -> Dump:
     """Every row of every table of a SQLite file."""
     with closing(sqlite3.connect(path)) as connection:
-        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+        own = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+        tables = connection.execute(own).fetchall()
         return {name: sorted(connection.execute(f'SELECT * FROM "{name}"'), key=repr) for (name,) in tables}
 
 

@@ -91,7 +91,7 @@ async def test_whichever_statement_fails_nothing_is_written(store: SqlStore, pat
     assert faulty.seen[0] == "BEGIN IMMEDIATE"
     assert faulty.seen[-1] == "COMMIT"
     changed = {name for name, rows in dump_sqlite(path).items() if rows != before[name]}
-    assert changed == {"sessions", "clients", "revocation_log", "log_head", "barriers", "audit_events"}
+    assert changed == {"sessions", "clients", "revocation_log", "log_head", "barriers", "audit_events", "audit_chains"}
 
 
 async def test_the_batch_after_a_failed_commit_works(store: SqlStore) -> None:

@@ -80,7 +80,7 @@ async def test_whichever_statement_fails_nothing_is_written(store: SqlStore, fau
         assert dump_postgres(path) == before, faulty.seen[-1]
         statement += 1
     assert faulty.seen[-1] == "COMMIT"
-    written = {"sessions", "clients", "revocation_log", "log_head", "barriers", "audit_events"}
+    written = {"sessions", "clients", "revocation_log", "log_head", "barriers", "audit_events", "audit_chains"}
     assert changed(before, dump_postgres(path)) == written
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from tests.fakes import FakeClock
 from tests.store.kinds import ON_POSTGRES, Kind, only, postgres_url
 from tests.store.samples import NOW, a_session, an_access_token, an_entry, sid, writing
 from tokensvc.domain.effects import AuditEvent
@@ -102,11 +103,16 @@ async def test_without_a_moment_audit_events_are_kept(store: Store, kind: Kind, 
 
 
 @only("has_log_rows")
-async def test_one_young_audit_event_does_not_hold_up_the_old(store: Store, kind: Kind, path: Path) -> None:
-    """Events of two nodes whose clocks differ are not quite in order: an old one behind a young one goes too."""
+async def test_a_young_audit_event_holds_up_its_own_chain_alone(
+    store: Store, kind: Kind, path: Path, clock: FakeClock
+) -> None:
+    """Of two nodes whose clocks differ each has a chain, which goes from its beginning on."""
+    other = kind.open(path, clock)
     await audit(store, 1, 9, 2)
-    await store.prune(NOW, 3, audit_before=5)
-    assert audited(kind, path) == [9]
+    await audit(other, 3, 4, 8)
+    assert await store.prune(NOW, 10, audit_before=5) == {"audit_events": 3}
+    assert audited(kind, path) == [2, 8, 9]
+    await other.close()
 
 
 @only("has_log_rows")

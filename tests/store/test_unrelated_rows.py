@@ -82,12 +82,13 @@ async def test_a_refresh_in_a_batch_changes_the_sessions_of_the_batch(store: Sto
 
 
 async def test_a_revoked_session_adds_one_line_to_the_log(store: Store, kind: Kind, path: Path) -> None:
-    """Ending a session changes its row and the head, and adds a log entry and an audit event."""
+    """Ending a session changes its row and the head, and adds a log entry and an audit event in its chain."""
     before = kind.dump(path)
     ended = replace(await stored(store), revoked_at=NOW, revoke_reason="lost")
     unit = writing(session=ended, log=(an_entry(EntryKind.SESSION, sid()),), audit=AUDIT)
     await store.commit(Unit(unit.decide, session_id=sid()))
-    expected = {"sessions": (1, 1), "revocation_log": (0, 1), "log_head": (1, 1), "audit_events": (0, 1)}
+    expected = {"sessions": (1, 1), "revocation_log": (0, 1), "log_head": (1, 1)}
+    expected |= {"audit_events": (0, 1), "audit_chains": (1, 1)}
     assert changes(before, kind.dump(path)) == expected
 
 

@@ -1,6 +1,7 @@
 """Owns calling a server: the channel, the caller's credentials, the deadline, and reading a failure."""
 
 import base64
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -8,6 +9,7 @@ from urllib.parse import quote
 import grpc
 from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
+from tokensvc_pb.v1.audit_service_pb2_grpc import AuditServiceStub
 from tokensvc_pb.v1.session_service_pb2_grpc import SessionServiceStub
 from tokensvc_pb.v1.token_service_pb2_grpc import TokenServiceStub
 
@@ -36,6 +38,7 @@ class Connection:
         self._channel = grpc.insecure_channel(str(address), _OPTIONS)
         self.tokens = TokenServiceStub(self._channel)
         self.sessions = SessionServiceStub(self._channel)
+        self.audit = AuditServiceStub(self._channel)
 
     def __enter__(self) -> "Connection":
         return self
@@ -51,6 +54,16 @@ class Connection:
             return rpc(request, timeout=self._timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             failed = _failure(error)
+        raise failed
+
+    def stream(self, rpc: "grpc.UnaryStreamMultiCallable[Request, Answer]", request: Request) -> Iterator[Answer]:
+        """Answer what the server sends, until it ends; fails with the reason that it gives. It has no time limit."""
+        try:
+            yield from rpc(request, metadata=self._metadata)
+        except grpc.RpcError as error:
+            failed = _failure(error)
+        else:
+            return
         raise failed
 
 

@@ -3,6 +3,7 @@
 import click
 
 from tokensvc import __version__
+from tokensvc.cli.audit import audit
 from tokensvc.cli.client import client
 from tokensvc.cli.db import db
 from tokensvc.cli.demo import demo
@@ -26,7 +27,7 @@ def cli() -> None:
     """
 
 
-for command in (serve, client, token, session, db, demo):
+for command in (serve, client, token, session, audit, db, demo):
     cli.add_command(command)
 
 

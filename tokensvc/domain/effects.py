@@ -28,15 +28,19 @@ class AuditEvent:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An expected outcome that is answered with an error: a value, because what led to it may have to be committed."""
+    """An expected outcome that is answered with an error: a value, because what led to it may have to be committed.
+
+    `is_recorded` says that an audit event was written with it.
+    """
 
     reason: Reason
     message: str
     field: str = ""
+    is_recorded: bool = False
 
     def error(self) -> RefusedError:
         """The exception for the caller, to be raised after the commit."""
-        return RefusedError(self.reason, self.message, self.field)
+        return RefusedError(self.reason, self.message, self.field, is_recorded=self.is_recorded)
 
 
 @dataclass(frozen=True, slots=True)

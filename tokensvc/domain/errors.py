@@ -39,14 +39,15 @@ class Reason(StrEnum):
 class RefusedError(Exception):
     """A request that is answered with an error: `reason`, a fixed `message`, and the `field` at fault where one is.
 
-    The message never repeats what the caller sent.
+    The message never repeats what the caller sent. `is_recorded` says that the audit trail knows of it already.
     """
 
-    def __init__(self, reason: Reason, message: str, field: str = "") -> None:
+    def __init__(self, reason: Reason, message: str, field: str = "", *, is_recorded: bool = False) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
         self.field = field
+        self.is_recorded = is_recorded
 
 
 def invalid(field: str, message: str) -> RefusedError:

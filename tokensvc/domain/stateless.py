@@ -40,20 +40,14 @@ def from_claims(claims: Claims) -> Session | None:
             "device": Device(*_texts(claims["device"], count=3)),
             "login": Traces(*_texts(claims["login"], count=2)),
         }
-        state = {name: _number(claims[name]) for name in _STATE}
-        return (
-            Session(
-                Grant(**fields),
-                **state,
-                last_seen=Traces(*_texts(claims["last_seen"], count=2)),
-                last_location=_text(claims["last_location"]),
-                is_stateless=True,
-            )
-            if state["generation"] <= MAX_GENERATION
-            else None
-        )
+        state: dict[str, Any] = {name: _number(claims[name]) for name in _STATE}
+        state["last_seen"] = Traces(*_texts(claims["last_seen"], count=2))
+        state["last_location"] = _text(claims["last_location"])
     except (KeyError, TypeError):
         return None
+    if state["generation"] > MAX_GENERATION:
+        return None
+    return Session(Grant(**fields), **state, is_stateless=True)
 
 
 def _number(value: object) -> int:

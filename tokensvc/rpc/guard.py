@@ -12,12 +12,17 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 
+from tokensvc.domain.client import Client
 from tokensvc.domain.errors import Reason, RefusedError
+from tokensvc.domain.view import View
 from tokensvc.ports import Store
 from tokensvc.rpc.caller import caller_of
 from tokensvc.rpc.errors import status_of
 from tokensvc.rpc.pacing import Pacer
+from tokensvc.rpc.refused import refusal_of, refusal_of_stranger
+from tokensvc.rpc.streams import StreamMethod, Streams
 from tokensvc.services.call import Call
+from tokensvc.services.refusals import Refusals
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler = Callable[[Any, Context], Awaitable[Any]]
@@ -44,11 +49,16 @@ class OpenMethod:
     serve: Callable[[Any, Context], Awaitable[Message]]
 
 
+AnyMethod = Method | OpenMethod | StreamMethod
+
+
 class Guard:
     """Turns methods into gRPC handlers."""
 
-    def __init__(self, store: Store, *, pace: float) -> None:
+    def __init__(self, store: Store, refusals: Refusals, *, pace: float) -> None:
         self._store = store
+        self._refusals = refusals
+        self._streams = Streams(store)
         self._arrivals = Pacer(pace)
         self._answers = Pacer(pace)
         self.under_way = 0  # RPCs whose answer is not ready
@@ -59,27 +69,27 @@ class Guard:
         inward, outward = asdict(self._arrivals.counts), asdict(self._answers.counts)
         return {name: inward[name] + outward[name] for name in inward}
 
-    def service(
-        self, descriptor: ServiceDescriptor, methods: Mapping[str, Method | OpenMethod]
-    ) -> grpc.GenericRpcHandler:
+    def end_streams(self) -> None:
+        """End all answers that are streams, without an error."""
+        self._streams.end_all()
+
+    def service(self, descriptor: ServiceDescriptor, methods: Mapping[str, AnyMethod]) -> grpc.GenericRpcHandler:
         """Answer the handler of a whole service; what `methods` does not name is UNIMPLEMENTED."""
         handlers = {method.name: self._rpc(method, methods.get(method.name)) for method in descriptor.methods}
         return grpc.method_handlers_generic_handler(descriptor.full_name, handlers)
 
-    def _rpc(
-        self, descriptor: MethodDescriptor, method: Method | OpenMethod | None
-    ) -> "grpc.RpcMethodHandler[Any, Any]":
-        handler = self._handler(method) if method else _not_implemented
+    def _rpc(self, descriptor: MethodDescriptor, method: AnyMethod | None) -> "grpc.RpcMethodHandler[Any, Any]":
+        handler = self._handler(descriptor.name, method) if method else _not_implemented
         deserializer = _deserializer(message_factory.GetMessageClass(descriptor.input_type))
         serializer = message_factory.GetMessageClass(descriptor.output_type).SerializeToString
         if descriptor.server_streaming:
             return grpc.unary_stream_rpc_method_handler(handler, deserializer, serializer)
         return grpc.unary_unary_rpc_method_handler(handler, deserializer, serializer)
 
-    def _handler(self, method: Method | OpenMethod) -> Handler:
-        serve = method.serve if isinstance(method, OpenMethod) else self._authenticated(method)
+    def _handler(self, name: str, method: AnyMethod) -> Handler:
+        serve = self._serving(name, method)
 
-        async def handle(request: Message | None, context: Context) -> Message:
+        async def handle(request: Message | None, context: Context) -> Any:
             self.under_way += 1
             try:
                 return await serve(request, context) if request is not None else _refuse_bytes()
@@ -93,16 +103,54 @@ class Guard:
 
         return handle
 
-    def _authenticated(self, method: Method) -> Handler:
+    def _serving(self, name: str, method: AnyMethod) -> Handler:
+        match method:
+            case OpenMethod():
+                return method.serve
+            case StreamMethod():
+                return self._stream(name, method)
+            case Method():
+                return self._in_time(self._unary(name, method))
+
+    def _unary(self, name: str, method: Method) -> Handler:
         async def serve(request: Any, context: Context) -> Message:
             await self._arrivals.turn()
             staleness = method.max_staleness(request) if method.max_staleness else 0
             view = await self._store.view(max_staleness=staleness)
-            answer = await method.serve(Call(caller_of(context.invocation_metadata(), view), view), request)
+            caller = self._caller(name, view, context)
+            try:
+                answer = await method.serve(Call(caller, view), request)
+            except RefusedError as error:
+                if not error.is_recorded:
+                    self._refusals.note(refusal_of(name, error, view, caller, request))
+                raise
             await self._answers.turn()
             return answer
 
-        async def serve_in_time(request: Any, context: Context) -> Message:
+        return serve
+
+    def _stream(self, name: str, method: StreamMethod) -> Handler:
+        async def serve(request: Any, context: Context) -> None:
+            view = await self._store.view()
+            caller = self._caller(name, view, context)
+            try:
+                await self._streams.send(method, Call(caller, view), request, context)
+            except RefusedError as error:
+                if not error.is_recorded:
+                    self._refusals.note(refusal_of(name, error, view, caller, request))
+                raise
+
+        return serve
+
+    def _caller(self, name: str, view: View, context: Context) -> Client:
+        try:
+            return caller_of(context.invocation_metadata(), view)
+        except RefusedError as error:
+            self._refusals.note(refusal_of_stranger(name, error, view, context))
+            raise
+
+    def _in_time(self, serve: Handler) -> Handler:
+        async def serve_in_time(request: Any, context: Context) -> Any:
             remaining: float | None = context.time_remaining()
             if remaining is None:
                 return await serve(request, context)

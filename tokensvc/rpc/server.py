@@ -10,8 +10,9 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from tokensvc.ports import Store
 from tokensvc.rpc.availability import Availability
-from tokensvc.rpc.guard import Guard, Method, OpenMethod
+from tokensvc.rpc.guard import AnyMethod, Guard
 from tokensvc.rpc.health import Health
+from tokensvc.services.refusals import Refusals
 
 _REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
 _LAST_WORDS = 0.2
@@ -28,14 +29,15 @@ class RpcServer:
     def __init__(
         self,
         guard: Guard,
-        services: Mapping[ServiceDescriptor, Mapping[str, Method | OpenMethod]],
+        services: Mapping[ServiceDescriptor, Mapping[str, AnyMethod]],
         extra_handlers: Sequence[grpc.GenericRpcHandler] = (),
         *,
         store: Store,
+        refusals: Refusals,
         shares_port: bool = False,
         max_connection_age: float | None = None,
     ) -> None:
-        """The health follows `store`.
+        """The health follows `store`; `refusals` are what `guard` has noted, and are written while this serves.
 
         `shares_port` lets several servers listen on one port; `max_connection_age` is in seconds.
         """
@@ -46,7 +48,8 @@ class RpcServer:
         self._guard = guard
         self._health = Health()
         self._availability = Availability(store, self._announce)
-        self._following: asyncio.Task[None] | None = None
+        self._refusals = refusals
+        self._beside: list[asyncio.Task[None]] = []
         self._names = [descriptor.full_name for descriptor in services]
         handlers = [guard.service(descriptor, methods) for descriptor, methods in services.items()]
         self._server.add_generic_rpc_handlers((*handlers, *extra_handlers))
@@ -66,7 +69,7 @@ class RpcServer:
         """Begin to serve, and say so in the health service."""
         await self._server.start()
         await self._announce(available=True)
-        self._following = asyncio.create_task(self._availability.follow())
+        self._beside = [asyncio.create_task(duty) for duty in (self._availability.follow(), self._refusals.run())]
 
     async def say_not_serving(self) -> None:
         """Say so in the health service from now on, but go on to serve."""
@@ -74,13 +77,15 @@ class RpcServer:
 
     async def stop(self, grace: float) -> None:
         """Say NOT_SERVING, let the RPCs under way finish for up to `grace` seconds, then end them."""
-        if self._following:
-            self._following.cancel()
+        for task in self._beside:
+            task.cancel()
         await self.say_not_serving()
         stopping = asyncio.create_task(self._server.stop(grace))
         self._health.end_watches()
+        self._guard.end_streams()
         await self._until_idle(stopping)
         await asyncio.gather(stopping, self._server.stop(None))
+        await self._refusals.flush()
 
     async def _until_idle(self, stopping: asyncio.Task[None]) -> None:
         """Return when gRPC has stopped, or when no RPC of ours is under way and it waits for open connections alone."""

@@ -10,6 +10,8 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     FromClause,
+    LargeBinary,
+    Select,
     Table,
     Text,
     TypeDecorator,
@@ -17,8 +19,11 @@ from sqlalchemy import (
     bindparam,
     cast,
     func,
+    literal_column,
     select,
+    text,
 )
+from sqlalchemy import Sequence as NumberSequence
 from sqlalchemy import column as typed_column
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect as Driver
@@ -41,7 +46,33 @@ class _SessionUuid(TypeDecorator[str]):
         return None if value is None else base64.urlsafe_b64encode(value.bytes).rstrip(b"=").decode()
 
 
+class _DigestBytes(TypeDecorator[str]):
+    """A digest as the 32 bytes that it is."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Driver) -> bytes | None:  # noqa: ARG002 - the base passes it
+        """From base64url."""
+        return None if value is None else digest_bytes(value)
+
+    def process_result_value(self, value: bytes | None, dialect: Driver) -> str | None:  # noqa: ARG002 - the base passes it
+        """To base64url."""
+        return None if value is None else digest_text(value)
+
+
+def digest_text(digest: bytes) -> str:
+    """A digest of 32 bytes in base64url, as rows have it."""
+    return base64.urlsafe_b64encode(digest)[:-1].decode()
+
+
+def digest_bytes(encoded: str) -> bytes:
+    """The digest that `encoded` stands for."""
+    return base64.urlsafe_b64decode(encoded + "=")
+
+
 SESSION_ID: Final = Text().with_variant(_SessionUuid(), "postgresql")
+DIGEST: Final = Text().with_variant(_DigestBytes(), "postgresql")
 
 Insert = sqlite.Insert | postgresql.Insert
 
@@ -60,6 +91,12 @@ class Dialect(Protocol):
 
     def greatest(self, one: ColumnElement[int], other: ColumnElement[int]) -> ColumnElement[int]:
         """The larger of two values."""
+
+    def draw(self, table: Table, count: ColumnElement[int]) -> ColumnElement[Any]:
+        """What draws the numbers of `count` new rows of `table`, which are numbered by its first column."""
+
+    def drawn(self, answer: Any, count: int) -> Sequence[int]:
+        """The numbers in the answer to `draw`, the lowest first."""
 
 
 class SqliteDialect:
@@ -86,6 +123,15 @@ class SqliteDialect:
         """Scalar max."""
         return func.max(one, other)
 
+    def draw(self, table: Table, count: ColumnElement[int]) -> ColumnElement[Any]:  # noqa: ARG002 - any number
+        """The last number, which SQLite keeps for a table with AUTOINCREMENT: nobody else writes meanwhile."""
+        found: Select[Any] = select(literal_column("seq")).select_from(text("sqlite_sequence"))
+        return func.coalesce(found.where(literal_column("name") == table.name).scalar_subquery(), 0)
+
+    def drawn(self, answer: Any, count: int) -> Sequence[int]:
+        """Those that follow."""
+        return range(answer + 1, answer + 1 + count)
+
 
 class PostgresDialect:
     """Rows travel as one array for each column."""
@@ -109,3 +155,14 @@ class PostgresDialect:
     def greatest(self, one: ColumnElement[int], other: ColumnElement[int]) -> ColumnElement[int]:
         """The function GREATEST."""
         return func.greatest(one, other)
+
+    def draw(self, table: Table, count: ColumnElement[int]) -> ColumnElement[Any]:
+        """As many from the sequence that a column of type SERIAL has."""
+        number = NumberSequence(f"{table.name}_{table.columns[0].name}_seq").next_value()
+        return (
+            select(func.array_agg(number)).select_from(func.generate_series(1, count).alias("drawn")).scalar_subquery()
+        )
+
+    def drawn(self, answer: Any, count: int) -> Sequence[int]:  # noqa: ARG002 - they are all there
+        """In their order."""
+        return sorted(answer)

@@ -10,7 +10,8 @@ from tokensvc.domain.keys import StoredKey
 from tokensvc.domain.revocation import BARRIERS, Barrier, BarrierKey
 from tokensvc.domain.session import Session
 from tokensvc.domain.view import GRACE, View
-from tokensvc.ports import Committed, SessionFilter, SessionRow, Unit
+from tokensvc.ports import AuditPage, AuditQuery, Committed, SessionFilter, SessionRow, Unit
+from tokensvc.store.audit_memory import MemoryTrail
 from tokensvc.store.group_commit import GroupCommit
 from tokensvc.store.working_set import WorkingSet
 
@@ -27,6 +28,7 @@ class MemoryStore:
         self._keys: list[StoredKey] = []
         self._leases: dict[str, tuple[str, int]] = {}
         self._view = View()
+        self._audit = MemoryTrail()
         self._commits = GroupCommit(self._transact, linger=0)
 
     async def commit(self, unit: Unit[T]) -> Committed[T]:
@@ -54,6 +56,14 @@ class MemoryStore:
         found.sort(key=_place, reverse=True)
         return [self._row(session) for session in found[: wanted.limit]]
 
+    async def audit_events(self, wanted: AuditQuery) -> AuditPage:
+        """As the port says."""
+        return self._audit.events(wanted)
+
+    async def audit_numbers(self, after: int, limit: int) -> Sequence[int]:
+        """As the port says."""
+        return self._audit.numbers(after, limit)
+
     async def keys(self) -> Sequence[StoredKey]:
         """As the port says."""
         return list(self._keys)
@@ -62,13 +72,13 @@ class MemoryStore:
         """As the port says."""
         self._keys = self._keys or list(keys)
 
-    async def prune(self, now: int, limit: int, audit_before: int = 0) -> Counter[str]:  # noqa: ARG002 - has no audit
-        """As the port says; only sessions take room here."""
+    async def prune(self, now: int, limit: int, audit_before: int = 0) -> Counter[str]:
+        """As the port says; only sessions and audit events take room here."""
         grants = [session.grant for session in self._sessions.values() if session.grant.expires_at < now - GRACE]
         grants = sorted(grants, key=lambda grant: grant.expires_at)[:limit]
         for grant in grants:
             del self._sessions[grant.session_id]
-        return +Counter(sessions=len(grants))
+        return +Counter(sessions=len(grants), audit_events=self._audit.prune(audit_before, limit))
 
     async def hold_lease(self, name: str, holder: str, now: int, span: int) -> bool:
         """As the port says."""
@@ -107,6 +117,7 @@ class MemoryStore:
         }
         rows = WorkingSet(sessions, clients, dict(self._barriers))
         rows.run(units)  # may raise: nothing has been touched yet
+        self._audit.append(rows.audit)
         head = self._view.revision
         for session in (*rows.new_sessions, *rows.changed_sessions):
             self._sessions[session.grant.session_id] = session

@@ -8,6 +8,7 @@ from sqlalchemy import Column, Connection, Delete, Integer, Table, bindparam, de
 
 from tokensvc.domain.view import GRACE
 from tokensvc.store import schema
+from tokensvc.store.audit_pruning import AuditPruning
 from tokensvc.store.database import Database
 
 _LIMIT = bindparam("limit", type_=Integer)
@@ -15,10 +16,12 @@ _LIMIT = bindparam("limit", type_=Integer)
 
 async def prune(database: Database, now: int, limit: int, audit_before: int) -> Counter[str]:
     """As `Store.prune`."""
-    values = {"before": now - GRACE, "limit": limit, "audit_before": audit_before}
+    values = {"before": now - GRACE, "limit": limit}
     pruned: Counter[str] = Counter()
     for name, statement in _STATEMENTS.items():
         pruned[name] = await database.write(partial(_rows_gone, statement, values))
+    if audit_before:
+        pruned["audit_events"] = await database.write(AuditPruning(database.dialect, audit_before, limit))
     return +pruned  # without those of which there was nothing
 
 
@@ -43,18 +46,8 @@ def _expired(table: Table, *keys: Column[Any]) -> Delete:
     return delete(table).where(tuple_(*keys).in_(select(chosen)))
 
 
-def _aged_audit_events() -> Delete:
-    """Delete the old ones among those with the lowest sequence: these are the oldest, so no index on `at` is needed."""
-    table = schema.audit_events
-    first = select(table.c.sequence, table.c.at).order_by(table.c.sequence).limit(_LIMIT).cte("first", nesting=True)
-    return delete(table).where(
-        table.c.sequence.in_(select(first.c.sequence).where(first.c.at < bindparam("audit_before")))
-    )
-
-
 _STATEMENTS = {
     "sessions": _expired(schema.sessions, schema.sessions.c.session_id),
     "revocation_log": _expired(schema.revocation_log, schema.revocation_log.c.revision),
     "barriers": _expired(schema.barriers, schema.barriers.c.kind, schema.barriers.c.key),
-    "audit_events": _aged_audit_events(),
 }

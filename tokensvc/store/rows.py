@@ -13,6 +13,8 @@ from tokensvc.domain.keys import KeyPurpose, KeyState, StoredKey
 from tokensvc.domain.policy import DEFAULT_POLICY
 from tokensvc.domain.revocation import EntryKind, LogEntry
 from tokensvc.domain.session import Device, Grant, Session, Traces
+from tokensvc.ports import AuditRecord
+from tokensvc.store.dialects import digest_bytes
 from tokensvc.store.policy_rows import policy_from
 
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
@@ -208,7 +210,7 @@ def log_entry_from(row: Sequence[Any]) -> LogEntry:
 
 
 def audit_row(event: AuditEvent) -> tuple[Any, ...]:
-    """The values of `event` in the order of the table's columns, without the sequence."""
+    """The values of `event` in the order of the table's columns, without its number and its place in a chain."""
     return (
         event.at,
         event.type,
@@ -220,6 +222,13 @@ def audit_row(event: AuditEvent) -> tuple[Any, ...]:
         event.ip,
         _compact(event.details),
     )
+
+
+def audit_record_from(row: Sequence[Any]) -> AuditRecord:
+    """The audit event in `row`, which has the table's columns in their order."""
+    sequence, at, kind, caller, client_id, subject, session_id, reason, ip, details, _chain, _position, digest = row
+    event = AuditEvent(kind, at, caller, client_id, subject, session_id, reason, ip, json.loads(details))
+    return AuditRecord(sequence, event, digest_bytes(digest) if digest else b"")
 
 
 def key_from(row: RowMapping) -> StoredKey:

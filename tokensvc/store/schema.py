@@ -14,7 +14,7 @@ from sqlalchemy import (
     text,
 )
 
-from tokensvc.store.dialects import SESSION_ID
+from tokensvc.store.dialects import DIGEST, SESSION_ID
 
 metadata = MetaData()
 
@@ -107,6 +107,7 @@ keys = Table(
     Column("public_jwk", Text, nullable=False),
 )
 
+# What the older version writes during an upgrade has no chain.
 audit_events = Table(
     "audit_events",
     metadata,
@@ -120,6 +121,25 @@ audit_events = Table(
     Column("reason", Text, nullable=False),
     Column("ip", Text, nullable=False),
     Column("details", Text, nullable=False),
+    Column("chain", Integer),
+    Column("position", BigInteger),
+    Column("hash", DIGEST),
+    sqlite_autoincrement=True,  # numbers never begin again, not even when every event is pruned
+)
+
+# Of each chain of audit events: where it begins now that the oldest are pruned, and how far it goes. The hash that is
+# kept of its end is that before the last batch: the numbers that a batch is given are not known before this is written.
+audit_chains = Table(
+    "audit_chains",
+    metadata,
+    Column("chain", Integer, primary_key=True),
+    Column("base_position", BigInteger, nullable=False),
+    Column("sealed_position", BigInteger, nullable=False),
+    Column("head_position", BigInteger, nullable=False),
+    Column("head_at", BigInteger, nullable=False),
+    Column("base_hash", DIGEST, nullable=False),
+    Column("sealed_hash", DIGEST, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 # Which node does what one node does for all. The row of the beat is also how replicas are measured.

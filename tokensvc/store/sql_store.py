@@ -11,8 +11,20 @@ from tokensvc.domain.errors import RefusedError
 from tokensvc.domain.keys import StoredKey
 from tokensvc.domain.session import Session
 from tokensvc.domain.view import View
-from tokensvc.ports import Clock, Committed, SessionFilter, SessionRow, Unit
+from tokensvc.ports import (
+    AuditHead,
+    AuditPage,
+    AuditQuery,
+    AuditVerdict,
+    Clock,
+    Committed,
+    SessionFilter,
+    SessionRow,
+    Unit,
+)
 from tokensvc.store import schema
+from tokensvc.store.audit_check import AuditCheck
+from tokensvc.store.audit_reading import read_events, read_numbers
 from tokensvc.store.database import Database
 from tokensvc.store.follower import Follower
 from tokensvc.store.group_commit import GroupCommit
@@ -85,6 +97,18 @@ class SqlStore:
         rows = WorkingSet({}, {}, self._batch.load_barriers(connection, sessions))
         return [SessionRow(session, rows.barred(session.grant)) for session in sessions]
 
+    async def audit_events(self, wanted: AuditQuery) -> AuditPage:
+        """As the port says."""
+        return await self._database.read(lambda connection: read_events(connection, wanted))
+
+    async def audit_numbers(self, after: int, limit: int) -> Sequence[int]:
+        """As the port says."""
+        return await self._database.read(lambda connection: read_numbers(connection, after, limit))
+
+    async def verify_audit(self, expected: Sequence[AuditHead], audit_before: int) -> AuditVerdict:
+        """Follow every chain of audit events from its beginning to its end; see `store.audit_check`."""
+        return await AuditCheck(self._database, expected, audit_before).run()
+
     async def keys(self) -> Sequence[StoredKey]:
         """As the port says."""
         statement = select(schema.keys).order_by(schema.keys.c.created_at, schema.keys.c.key_id)
@@ -127,7 +151,9 @@ class SqlStore:
         await self._database.close()
 
     async def _transact(self, units: Sequence[Unit[Any]]) -> Sequence[Committed[Any]]:
-        return await self._write(lambda connection: self._batch.run(connection, units))
+        committed = await self._write(lambda connection: self._batch.run(connection, units))
+        self._batch.has_committed()
+        return committed
 
     async def _write(self, work: Callable[[Connection], T]) -> T:
         try:

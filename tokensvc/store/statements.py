@@ -11,10 +11,10 @@ from tokensvc.domain.revocation import BARRIERS, Barrier, BarrierKey, EntryKind,
 from tokensvc.domain.session import Session
 from tokensvc.ports import Committed, Unit
 from tokensvc.store import schema
+from tokensvc.store.audit_chain import AuditWriter
 from tokensvc.store.dialects import Dialect
 from tokensvc.store.rows import (
     CHANGING,
-    audit_row,
     changing_values,
     client_from,
     client_row,
@@ -32,7 +32,7 @@ class Batch:
         self._dialect = dialect
         self._insert_sessions = self._insert(schema.sessions)
         self._insert_log = self._insert(schema.revocation_log)
-        self._insert_audit = self._insert(schema.audit_events, without=("sequence",))
+        self._audit = AuditWriter(dialect)
         self._raise_barriers = self._upsert_barriers()
         changes = dialect.rowset("changes", [schema.sessions.c[name] for name in ("session_id", *CHANGING)])
         self._update_sessions = (
@@ -79,9 +79,12 @@ class Batch:
         self._write_sessions(connection, rows)
         for client_id, client in rows.changed_clients.items():
             _write_client(connection, client_id, client)
-        if rows.audit:
-            connection.execute(self._insert_audit, self._pack(list(map(audit_row, rows.audit))))
+        self._audit.write(connection, rows.audit)
         return rows.committed(self._write_log(connection, rows))
+
+    def has_committed(self) -> None:
+        """Note that what the last `run` has written is durable."""
+        self._audit.has_committed()
 
     def load_sessions(self, connection: Connection, session_ids: Iterable[str]) -> dict[str, Session]:
         """The sessions with these ids, as far as they exist."""
@@ -129,8 +132,8 @@ class Batch:
     def _pack(self, rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
         return self._dialect.pack("new", rows)
 
-    def _insert(self, table: Table, without: Sequence[str] = ()) -> Any:
-        columns = [column for column in table.columns if column.name not in without]
+    def _insert(self, table: Table) -> Any:
+        columns = list(table.columns)
         return insert(table).from_select(columns, select(self._dialect.rowset("new", columns)))
 
     def _upsert_barriers(self) -> Any:

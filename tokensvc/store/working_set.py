@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from tokensvc.domain.client import Client
-from tokensvc.domain.effects import AuditEvent
+from tokensvc.domain.effects import AuditEvent, Refused
 from tokensvc.domain.revocation import BARRIERS, Barrier, BarrierKey, LogEntry, barrier_keys
 from tokensvc.domain.session import Grant, Session
 from tokensvc.ports import Committed, Owner, Unit
@@ -75,7 +75,10 @@ class WorkingSet:
                     self._barriers[key] = barrier.raised_by(replace(entry, revision=_PENDING))
             self.log += effects.log
             self.audit += effects.audit
-            self._outcomes.append((effects.outcome, len(self.log) if effects.log else 0))
+            outcome = effects.outcome
+            if isinstance(outcome, Refused) and effects.audit:
+                outcome = replace(outcome, is_recorded=True)
+            self._outcomes.append((outcome, len(self.log) if effects.log else 0))
 
     @property
     def new_sessions(self) -> list[Session]:
