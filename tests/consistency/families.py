@@ -95,11 +95,11 @@ class Family:
 
     def keeps(self, token: str, refresh: Refresh) -> bool:
         """Whether `refresh` was rightly answered with the `token` that was presented."""
-        return self.issues[0].rotates is Rotates.SOMETIMES and refresh.is_ok and refresh.refresh_token == token
+        return self.issues[0].rotates == Rotates.SOMETIMES and refresh.is_ok and refresh.refresh_token == token
 
     def consumes(self, token: str, refresh: Refresh) -> bool:
         """Whether `refresh`, if it happened, has consumed `token`."""
-        return self.issues[0].rotates is not Rotates.UNNOTICED and not self.keeps(token, refresh)
+        return self.issues[0].rotates != Rotates.UNNOTICED and not self.keeps(token, refresh)
 
     def learn(self, barriers: Callable[[Target, str], Barriers]) -> None:
         """Draw the conclusions; all operations have been added."""
