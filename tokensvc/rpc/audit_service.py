@@ -1,0 +1,73 @@
+"""Owns AuditService: each RPC as a translation around one use case."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Struct
+from tokensvc_pb.v1 import audit_service_pb2 as pb
+
+from tokensvc.domain.client import Permission
+from tokensvc.ports import AuditFilter, AuditRecord
+from tokensvc.rpc import convert
+from tokensvc.rpc.guard import Method
+from tokensvc.rpc.streams import StreamMethod
+from tokensvc.services.audit import AuditListing, AuditTrail
+from tokensvc.services.call import Call
+
+DESCRIPTOR = pb.DESCRIPTOR.services_by_name["AuditService"]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditService:
+    """The RPCs of AuditService."""
+
+    trail: AuditTrail
+
+    def methods(self) -> Mapping[str, Method | StreamMethod]:
+        """The methods by their names in the proto."""
+        return {
+            "ListAuditEvents": Method(self.list_audit_events),
+            "WatchAuditEvents": StreamMethod(self.watch_audit_events, Permission.ADMIN),
+        }
+
+    async def list_audit_events(self, call: Call, request: pb.ListAuditEventsRequest) -> pb.ListAuditEventsResponse:
+        """A page of events."""
+        listing = AuditListing(_filter(request.filter), request.page_size, request.page_token)
+        found, next_page_token = await self.trail.list_events(call, listing)
+        return pb.ListAuditEventsResponse(events=map(_message, found), next_page_token=next_page_token)
+
+    async def watch_audit_events(self, call: Call, request: pb.WatchAuditEventsRequest) -> AsyncIterator[Message]:
+        """The events that follow one another."""
+        records = await self.trail.watch(call, _filter(request.filter), request.after_sequence)
+        return (pb.WatchAuditEventsResponse(event=_message(record)) async for record in records)
+
+
+def _filter(message: pb.AuditFilter) -> AuditFilter:
+    return AuditFilter(
+        subject=message.subject,
+        client_id=message.client_id,
+        session_id=message.session_id,
+        types=tuple(message.types),
+        from_time=convert.moment_of(message, "from_time"),
+        to_time=convert.moment_of(message, "to_time"),
+    )
+
+
+def _message(record: AuditRecord) -> pb.AuditEvent:
+    event = record.event
+    details = Struct()
+    details.update(event.details)
+    return pb.AuditEvent(
+        sequence=record.sequence,
+        time=convert.timestamp(event.at),
+        type=event.type,
+        caller=event.caller,
+        client_id=event.client_id,
+        subject=event.subject,
+        session_id=event.session_id,
+        reason=event.reason,
+        ip=event.ip,
+        details=details if event.details else None,
+        chain_hash=record.chain_hash,
+    )

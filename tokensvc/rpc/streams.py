@@ -1,0 +1,68 @@
+"""Owns the life of answers that are streams: each ends with its caller's rights, and all of them with the server."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.message import Message
+
+from tokensvc.domain.client import Permission
+from tokensvc.ports import Store
+from tokensvc.rpc.caller import caller_of
+from tokensvc.services.call import Call
+
+_LOOK_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class StreamMethod:
+    """An RPC that sends messages to an authenticated caller for as long as that has `permission`.
+
+    When `serve` has answered, the caller is told that the stream has begun.
+    """
+
+    serve: Callable[[Call, Any], Awaitable[AsyncIterator[Message]]]
+    permission: Permission
+
+
+class Streams:
+    """Sends streams. A slow reader is waited for: it holds up itself alone."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._open: set[asyncio.Task[None]] = set()
+
+    async def send(self, method: StreamMethod, call: Call, request: Any, context: Any) -> None:
+        """Serve `call` until its messages end, the caller loses its rights, or `end_all`; refuses with RefusedError."""
+        call.require(method.permission)
+        sending = asyncio.create_task(_send(await method.serve(call, request), context))
+        watching = asyncio.create_task(self._watch(method.permission, context))
+        self._open.add(sending)
+        try:
+            await asyncio.wait((sending, watching), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._open.discard(sending)
+            for task in (sending, watching):
+                task.cancel()
+            results = await asyncio.gather(watching, sending, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+
+    def end_all(self) -> None:
+        """End all streams as if there were no more messages."""
+        for task in self._open:
+            task.cancel()
+
+    async def _watch(self, permission: Permission, context: Any) -> None:
+        """Fail when the caller would be refused."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            caller_of(context.invocation_metadata(), await self._store.view()).require(permission)
+
+
+async def _send(messages: AsyncIterator[Message], context: Any) -> None:
+    await context.send_initial_metadata(())
+    async for message in messages:
+        await context.write(message)

@@ -1,0 +1,103 @@
+"""Owns the chain of the audit events of one store: each event's hash covers the one before, its place and its words."""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from json.encoder import encode_basestring
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, bindparam, insert, select, update
+
+from tokensvc.domain.effects import AuditEvent
+from tokensvc.store import schema
+from tokensvc.store.dialects import Dialect, digest_text
+from tokensvc.store.rows import audit_row
+
+_CHAINS = schema.audit_chains
+_DIGEST_BYTES = 32
+
+
+def link(before: str, chain: int, position: int, row: Sequence[Any]) -> str:
+    """The hash of an event in base64url: SHA-256 over the hash of the one before, as text, and a JSON array.
+
+    The array has the chain, the position in it, and `row`: the columns of the table before these two, in their order,
+    the first two of which are numbers and the others texts. It has no spaces, and escapes no more than it must.
+    """
+    texts = ",".join(map(encode_basestring, row[2:]))
+    words = f"{before}[{chain},{position},{row[0]},{row[1]},{texts}]"
+    return digest_text(hashlib.sha256(words.encode()).digest())
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """Where a chain ends."""
+
+    chain: int
+    position: int
+    hash: str
+
+
+class AuditWriter:
+    """Appends events to a chain of its own. Batches come one after the other; the next may begin when one has ended.
+
+    A chain goes on only from where the database has it. After a commit of which nobody knows whether it counts, or
+    after a database has lost some, the writer begins another one.
+    """
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._end: _End | None = None  # as the last commit that is known has left it
+        self._written: _End | None = None  # as the batch will leave it
+        count = bindparam("count", type_=BigInteger)
+        draw = dialect.draw(schema.audit_events, count).label("numbers")
+        self._continue = (
+            update(_CHAINS)
+            .where(_CHAINS.c.chain == bindparam("own"), _CHAINS.c.head_position == bindparam("known"))
+            .values(
+                head_position=bindparam("known") + count,
+                head_at=bindparam("at"),
+                sealed_position=bindparam("known"),
+                sealed_hash=bindparam("known_hash", type_=_CHAINS.c.sealed_hash.type),
+            )
+            .returning(draw)
+        )
+        base = bindparam("base", type_=_CHAINS.c.base_hash.type)
+        self._begin = (
+            insert(_CHAINS)
+            .values(base_position=0, base_hash=base, sealed_position=0, sealed_hash=base)
+            .values(head_position=count, head_at=bindparam("at"))
+            .returning(_CHAINS.c.chain, draw)
+        )
+        columns = list(schema.audit_events.columns)
+        self._insert = insert(schema.audit_events).from_select(columns, select(dialect.rowset("new", columns)))
+
+    def write(self, connection: Connection, events: Sequence[AuditEvent]) -> None:
+        """Append `events` in the transaction of `connection`."""
+        self._written = self._end
+        if not events:
+            return
+        end, numbers = self._places(connection, len(events), events[-1].at)
+        rows, position, digest = [], end.position, end.hash
+        for sequence, event in zip(numbers, events, strict=True):
+            position += 1
+            row = (sequence, *audit_row(event))
+            digest = link(digest, end.chain, position, row)
+            rows.append((*row, end.chain, position, digest))
+        connection.execute(self._insert, self._dialect.pack("new", rows))
+        self._written = _End(end.chain, position, digest)
+
+    def has_committed(self) -> None:
+        """Go on behind what the last `write` has written."""
+        self._end = self._written
+
+    def _places(self, connection: Connection, count: int, at: int) -> tuple[_End, Sequence[int]]:
+        """The end to go on from, and the numbers of the events that follow it."""
+        if end := self._end:
+            own = {"own": end.chain, "known": end.position, "known_hash": end.hash}
+            found = connection.execute(self._continue, {**own, "at": at, "count": count}).first()
+            if found is not None:
+                return end, self._dialect.drawn(found.numbers, count)
+        base = digest_text(secrets.token_bytes(_DIGEST_BYTES))
+        begun = connection.execute(self._begin, {"base": base, "at": at, "count": count}).one()
+        return _End(begun.chain, 0, base), self._dialect.drawn(begun.numbers, count)
