@@ -169,7 +169,7 @@ def build_server(
     }
     refusals = Refusals(store, keys.refresh_tokens, clock, interval=refusal_interval)
     return RpcServer(
-        Guard(store, refusals, pace=settings.pace_ms / 1000),
+        Guard(store, refusals, clock, pace=settings.pace_ms / 1000),
         services,
         extra_handlers,
         store=store,

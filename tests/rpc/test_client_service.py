@@ -74,12 +74,6 @@ async def admin(service: Service) -> Caller:
     return await service.caller("admin", permissions=frozenset({Permission.ADMIN}), acts_for=frozenset())
 
 
-@pytest.fixture(autouse=True)
-def one_clock(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Secrets expire by the tests' clock."""
-    monkeypatch.setattr("tokensvc.rpc.caller._now", service.clock)
-
-
 def message_of(**description: Any) -> pb.Client:
     """A client in the words of the proto's JSON."""
     return json_format.ParseDict(description, pb.Client())

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import time
 from collections.abc import Iterable
 from urllib.parse import unquote
 
@@ -13,17 +12,13 @@ from tokensvc.services.client_secrets import authenticate, unauthenticated
 _LONGEST_HEADER = 2048
 
 
-def caller_of(metadata: Iterable[tuple[str, str | bytes]] | None, view: View) -> Client:
+def caller_of(metadata: Iterable[tuple[str, str | bytes]] | None, view: View, now: int) -> Client:
     """Answer the client that calls; refuse with CALLER_UNAUTHENTICATED, whatever is wrong."""
     headers = [value for key, value in metadata or () if key == "authorization"]
     if len(headers) != 1:
         raise unauthenticated()
     client_id, secret = _basic(headers[0])
-    return authenticate(view, client_id, secret, _now())
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
+    return authenticate(view, client_id, secret, now)
 
 
 def _basic(header: str | bytes) -> tuple[str, str]:

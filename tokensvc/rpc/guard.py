@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError, Message
 from tokensvc.domain.client import Client
 from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.view import View
-from tokensvc.ports import Store
+from tokensvc.ports import Clock, Store
 from tokensvc.rpc.caller import caller_of
 from tokensvc.rpc.errors import status_of
 from tokensvc.rpc.pacing import Pacer
@@ -55,10 +55,11 @@ AnyMethod = Method | OpenMethod | StreamMethod
 class Guard:
     """Turns methods into gRPC handlers."""
 
-    def __init__(self, store: Store, refusals: Refusals, *, pace: float) -> None:
+    def __init__(self, store: Store, refusals: Refusals, clock: Clock, *, pace: float) -> None:
         self._store = store
         self._refusals = refusals
-        self._streams = Streams(store)
+        self._clock = clock
+        self._streams = Streams(store, clock)
         self._arrivals = Pacer(pace)
         self._answers = Pacer(pace)
         self.under_way = 0  # RPCs whose answer is not ready
@@ -144,7 +145,7 @@ class Guard:
 
     def _caller(self, name: str, view: View, context: Context) -> Client:
         try:
-            return caller_of(context.invocation_metadata(), view)
+            return caller_of(context.invocation_metadata(), view, self._clock())
         except RefusedError as error:
             self._refusals.note(refusal_of_stranger(name, error, view, context))
             raise

@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from tokensvc.domain.client import Permission
-from tokensvc.ports import Store
+from tokensvc.ports import Clock, Store
 from tokensvc.rpc.caller import caller_of
 from tokensvc.services.call import Call
 
@@ -29,8 +29,9 @@ class StreamMethod:
 class Streams:
     """Sends streams. A slow reader is waited for: it holds up itself alone."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
+        self._clock = clock
         self._open: set[asyncio.Task[None]] = set()
 
     async def send(self, method: StreamMethod, call: Call, request: Any, context: Any) -> None:
@@ -59,7 +60,8 @@ class Streams:
         """Fail when the caller would be refused."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            caller_of(context.invocation_metadata(), await self._store.view()).require(permission)
+            view = await self._store.view()
+            caller_of(context.invocation_metadata(), view, self._clock()).require(permission)
 
 
 async def _send(messages: AsyncIterator[Message], context: Any) -> None:
