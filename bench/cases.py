@@ -11,7 +11,7 @@ from typing import Final
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
 from bench.load import Address, LoadResult, NextRequest, OnResponse, run_load
-from bench.server import COUNTS, EMPTY, USER_CLIENT
+from bench.server import COUNTS, EMPTY, STATELESS_CLIENT, USER_CLIENT
 
 SERVICE = "/tokensvc.v1.TokenService/"
 BATCH = 100
@@ -48,19 +48,19 @@ class Server:
         for address in sorted(set(self.addresses)):
             self._load([address], _each_once(path, requests), 8, _NO_LIMIT)
 
-    def issue(self, sessions: int) -> Sequence[pb.IssueResponse]:
+    def issue(self, sessions: int, client_id: str = USER_CLIENT) -> Sequence[pb.IssueResponse]:
         """Issue that many sessions."""
         issued: list[pb.IssueResponse] = []
-        traffic = self.issuing(lambda _slot, body: issued.append(pb.IssueResponse.FromString(body)))
+        traffic = self.issuing(lambda _slot, body: issued.append(pb.IssueResponse.FromString(body)), client_id)
         self.load(traffic, _FILL_IN_FLIGHT, _NO_LIMIT, sessions)
         return issued
 
-    def issuing(self, on_response: OnResponse | None) -> Traffic:
+    def issuing(self, on_response: OnResponse | None, client_id: str = USER_CLIENT) -> Traffic:
         """A new session in every call."""
 
         def request(_slot: int) -> bytes:
             return pb.IssueRequest(
-                subject=f"user-{next(self.numbers)}", client_id=USER_CLIENT, device={"id": "phone"}
+                subject=f"user-{next(self.numbers)}", client_id=client_id, device={"id": "phone"}
             ).SerializeToString()
 
         return Traffic(SERVICE + "Issue", request, on_response)
@@ -140,6 +140,12 @@ def refresh(server: Server, in_flight: int, _seconds: float) -> Traffic:
     return refreshing([[answer.refresh_token for answer in issued[slot::in_flight]] for slot in range(in_flight)])
 
 
+def refresh_stateless(server: Server, in_flight: int, _seconds: float) -> Traffic:
+    """As `refresh`, with tokens that say everything themselves and have no row."""
+    issued = server.issue(20 * in_flight, STATELESS_CLIENT)
+    return refreshing([[answer.refresh_token for answer in issued[slot::in_flight]] for slot in range(in_flight)])
+
+
 def refreshing(tokens: Sequence[list[str]]) -> Traffic:
     """The refresh tokens of each slot in turn; what is answered goes to the end of the slot's."""
 
@@ -165,6 +171,7 @@ CASES: Final[dict[str, tuple[Prepare, int]]] = {  # how it is prepared, and how 
     f"batch_introspect_{BATCH}": (batch_introspect, BATCH),
     "issue": (issue, 1),
     "refresh": (refresh, 1),
+    "refresh_stateless": (refresh_stateless, 1),
     "revoke": (revoke, 1),
 }
 

@@ -64,7 +64,13 @@ PLANS: Final = {
     QUICK: Plan(
         [
             Run(Deployment(SQLITE), list(CASES), (64,), 1.5, 0.5),
-            Run(Deployment(POSTGRES), ("introspect_warm", "issue", "refresh", "revoke"), (64,), 1.2, 0.4),
+            Run(
+                Deployment(POSTGRES),
+                ("introspect_warm", "issue", "refresh", "refresh_stateless", "revoke"),
+                (64,),
+                1.2,
+                0.4,
+            ),
         ],
         rounds=1,
     ),

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -16,13 +17,14 @@ from tokensvc.app import build_server, clients_of, open_keys, open_store, system
 from tokensvc.cli.serving import settle_collector
 from tokensvc.config import Settings, load_settings
 from tokensvc.domain.client import Client, Permission
-from tokensvc.domain.policy import HOUR, TokenPolicy
+from tokensvc.domain.policy import HOUR, RefreshTokenFormat, TokenPolicy
 from tokensvc.rpc.server import RpcServer
 from tokensvc.store.sql_store import SqlStore
 
 EMPTY = "/bench.Bench/Empty"
 COUNTS = "/bench.Bench/Counts"
 USER_CLIENT = "mobile-app"
+STATELESS_CLIENT = "stateless-app"
 SCOPES = ("orders.read", "orders.write")
 AUDIENCE = "orders-api"
 _CALLER = "bench"
@@ -39,10 +41,12 @@ async def prepare(settings: Settings) -> str:
         clients = clients_of(store)
         policy = TokenPolicy(access_ttl=HOUR, scopes=SCOPES, audiences=(AUDIENCE,))
         await clients.create(Client(USER_CLIENT, policy=policy), confidential=False)
+        stateless = replace(policy, refresh_token_format=RefreshTokenFormat.STATELESS_JWT)
+        await clients.create(Client(STATELESS_CLIENT, policy=stateless), confidential=False)
         caller = Client(
             _CALLER,
             permissions=frozenset(Permission) - {Permission.ADMIN},
-            acts_for=frozenset({USER_CLIENT}),
+            acts_for=frozenset({USER_CLIENT, STATELESS_CLIENT}),
             audiences=frozenset({AUDIENCE}),
         )
         _, secret = await clients.create(caller, confidential=True)

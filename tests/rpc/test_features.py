@@ -6,12 +6,15 @@ from typing import Any
 
 import jwt
 import pytest
+from tokensvc_pb.v1 import audit_service_pb2 as audit_pb
+from tokensvc_pb.v1 import client_service_pb2 as clients_pb
 from tokensvc_pb.v1 import key_service_pb2, token_pb2
 from tokensvc_pb.v1 import session_service_pb2 as sessions_pb
 
 from tests.harness import ISSUER, Caller, Service, failure, policy_of
 from tests.rpc.steps import introspect, is_active, issue, refresh, revoke
 from tests.rpc.tables import rows_of, tables_of
+from tokensvc.domain.client import Permission
 from tokensvc.domain.policy import DAY, HOUR, SECOND, BindingAction, BindingPolicy, RefreshTokenFormat, Rotation
 from tokensvc.domain.revocation import EntryKind
 
@@ -183,6 +186,18 @@ async def test_row_17_rotation_selective(service: Service) -> None:
     assert (await refresh(app, token, context=AWAY)).refresh_token != token
 
 
+async def test_row_18_rotation_never(service: Service) -> None:
+    """For clients whose tokens are bound to a key alone: others are not registered with it."""
+    operator = await service.caller("operator", permissions=frozenset(Permission))
+    policy: Any = {"rotation": clients_pb.ROTATION_POLICY_NEVER, "scopes": ["read"]}
+    client: Any = {"client_id": "bound", "type": clients_pb.CLIENT_TYPE_PUBLIC, "token_policy": policy}
+    refused = await failure(operator.CreateClient(clients_pb.CreateClientRequest(client=client)))
+    assert (refused.reason, refused.fields) == ("INVALID_REQUEST", ("client.token_policy.rotation",))
+    policy["sender_constraint"] = clients_pb.SENDER_CONSTRAINT_DPOP
+    created = await operator.CreateClient(clients_pb.CreateClientRequest(client=client))
+    assert created.client.token_policy.rotation == clients_pb.ROTATION_POLICY_NEVER
+
+
 async def test_row_19_token_versioning(service: Service, bff: Caller) -> None:
     """Format and key stand in every token, so what is newer comes without ending sessions."""
     opaque = (await issue(bff)).refresh_token
@@ -237,3 +252,20 @@ async def test_row_24_logout_password_change_deactivation(bff: Caller, reason: s
     assert (await failure(refresh(bff, issued.refresh_token))).reason == "REFRESH_TOKEN_REVOKED"
     listed = await bff.ListSessions(sessions_pb.ListSessionsRequest(subject="ada"))
     assert not listed.sessions
+
+
+async def test_row_25_audit(service: Service, bff: Caller) -> None:
+    """What happens stands in the trail with who, what, when and from where; so do refusals and administrative acts."""
+    auditor = await service.caller("auditor", permissions=frozenset(Permission))
+    issued = await issue(bff, context=HOME)
+    second = await refresh(bff, issued.refresh_token, context=AWAY)
+    await refresh(bff, second.refresh_token)
+    await failure(refresh(bff, issued.refresh_token, context=AWAY))
+    answer = await auditor.ListAuditEvents(audit_pb.ListAuditEventsRequest(filter={"session_id": issued.session_id}))
+    assert [(event.type, event.ip) for event in answer.events] == [
+        ("session.reuse_detected", AWAY["ip"]),
+        ("session.refreshed", ""),
+        ("session.refreshed", AWAY["ip"]),
+        ("session.issued", HOME["ip"]),
+    ]
+    assert all(event.chain_hash and event.caller == "bff" for event in answer.events)
