@@ -103,6 +103,16 @@ async def test_it_is_revoked_once(service: Service, app: Caller) -> None:
     assert tables_of(service) == before
 
 
+async def test_a_repeated_issue_does_not_bring_a_revoked_session_back(app: Caller) -> None:
+    """Its tokens would be dead; so the idempotency key is refused, as where there is a row."""
+    issued = await issue(app, idempotency_key="one-login-of-many")
+    again = await issue(app, idempotency_key="one-login-of-many")
+    assert again.session_id == issued.session_id
+    await revoke(app, token=issued.refresh_token)
+    refused = await failure(issue(app, idempotency_key="one-login-of-many"))
+    assert (refused.reason, refused.fields) == ("INVALID_REQUEST", ("idempotency_key",))
+
+
 async def test_a_disabled_client_refreshes_nothing(service: Service, app: Caller) -> None:
     """The client is looked at in every refresh."""
     relay = await service.caller("relay")

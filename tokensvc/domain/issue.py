@@ -1,11 +1,16 @@
 """Owns what a new session or access token is given, and what a repeated Issue leads to."""
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from tokensvc.domain.client import Client
 from tokensvc.domain.effects import AuditEvent, Effects, Refused
 from tokensvc.domain.errors import Reason
 from tokensvc.domain.session import Grant, Session, begin
+
+MOVED_ON: Final = Refused(
+    Reason.INVALID_REQUEST, "idempotency_key belongs to a session that has moved on", "idempotency_key"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +43,7 @@ def decide_issue(
             Refused(Reason.INVALID_REQUEST, "idempotency_key was used for another request", "idempotency_key")
         )
     if barred or existing.generation or not existing.is_live(grant.started_at):
-        return Effects(
-            Refused(Reason.INVALID_REQUEST, "idempotency_key belongs to a session that has moved on", "idempotency_key")
-        )
+        return Effects(MOVED_ON)
     event = issued_event("session.issue_retried", existing.grant, caller, ip)
     return Effects(Issued(existing.grant, existing), audit=(event,))
 

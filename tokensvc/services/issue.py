@@ -12,7 +12,7 @@ from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.effects import Effects, Refused
 from tokensvc.domain.errors import Reason, RefusedError, invalid
 from tokensvc.domain.grants import narrow_audiences, narrow_scopes
-from tokensvc.domain.issue import Issued, decide_issue, issued_event, lifetime
+from tokensvc.domain.issue import MOVED_ON, Issued, decide_issue, issued_event, lifetime
 from tokensvc.domain.policy import RefreshTokenFormat, SenderConstraint, TokenPolicy
 from tokensvc.domain.refresh_token import HANDLE_BYTES, bound_digest, session_id_of
 from tokensvc.domain.session import ClientContext, Device, Grant
@@ -73,6 +73,8 @@ class IssueTokens:
         now = self._clock()
         handle = self._handle(call, order)
         grant = _grant(order, client, handle, now, call.revision, self._issuer)
+        if call.view.has_ended(grant):  # where there is no row, only the log knows
+            raise MOVED_ON.error()
         unit = _access_only if order.access_only else _beginning
         committed = await self._store.commit(unit(grant, call.caller, client.policy, order.context.ip))
         if isinstance(committed.outcome, Refused):
