@@ -23,9 +23,9 @@ from tokensvc.cli.values import MOMENT
 from tokensvc.config import Settings
 from tokensvc.domain.policy import DAY
 from tokensvc.ports import AuditHead, AuditVerdict
+from tokensvc.services.paging import DEFAULT_PAGE, LARGEST_PAGE
 
 _COLUMNS = ("sequence", "time", "type", "caller", "client_id", "subject", "session_id", "reason", "ip")
-_DEFAULT_PAGE = 100
 
 
 @click.group(cls=Group)
@@ -75,7 +75,9 @@ def _filtered(function: Function) -> Function:
     ),
 )
 @_filtered
-@click.option("--page-size", type=click.IntRange(1, 1000), default=_DEFAULT_PAGE, show_default=True, help="Events.")
+@click.option(
+    "--page-size", type=click.IntRange(1, LARGEST_PAGE), default=DEFAULT_PAGE, show_default=True, help="Events."
+)
 @click.option("--page-token", default="", help="next_page_token of the page before.")
 @reported
 @configured(*CALLING)

@@ -16,7 +16,7 @@ from tokensvc.config import Settings
 from tokensvc.domain.client import Client
 from tokensvc.domain.client_fields import changed
 from tokensvc.services.clients import DEFAULT_OVERLAP, Clients
-from tokensvc.services.sessions import LARGEST_PAGE
+from tokensvc.services.paging import LARGEST_PAGE
 
 _COLUMNS = ("client_id", "type", "disabled", "permissions", "acts_for", "audiences")
 _OVERLAP = timedelta(milliseconds=DEFAULT_OVERLAP)

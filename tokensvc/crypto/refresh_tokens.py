@@ -59,7 +59,7 @@ class RefreshTokenFormats:
         return self.opaque.handle_for(caller, idempotency_key)
 
     def _common(self, handle: bytes, session: Session) -> Claims:
-        """What both kinds of JWT say. It does not depend on when a session was used, but by a rotation."""
+        """What both kinds of JWT say: the same until the next rotation, however often the session is used."""
         grant = session.grant
         return {
             "iss": self._issuer,

@@ -17,7 +17,7 @@ MAX_CLAIMS_BYTES = 4096
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,255}")  # RFC 6749, appendix A.4
 _AUDIENCE = re.compile(r"[\x21-\x7e]{1,255}")
-_CLIENT_ID = re.compile(r"[A-Za-z0-9._~:/-]{1,255}")
+CLIENT_ID = re.compile(r"[A-Za-z0-9._~:/-]{1,255}")
 
 
 def text(value: str, field: str, *, most: int = MAX_NAME, required: bool = False) -> str:
@@ -33,7 +33,7 @@ def text(value: str, field: str, *, most: int = MAX_NAME, required: bool = False
 
 def client_id(value: str, field: str = "client_id") -> str:
     """Answer `value` if it can be the name of a client."""
-    if not _CLIENT_ID.fullmatch(value):
+    if not CLIENT_ID.fullmatch(value):
         raise invalid(field, f"{field} is not 1 to {MAX_NAME} of the characters A-Z a-z 0-9 . _ ~ - : /")
     return value
 

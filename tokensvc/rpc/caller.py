@@ -6,19 +6,35 @@ from collections.abc import Iterable
 from urllib.parse import unquote
 
 from tokensvc.domain.client import Client
+from tokensvc.domain.errors import RefusedError
 from tokensvc.domain.view import View
 from tokensvc.services.client_secrets import authenticate, unauthenticated
 
 _LONGEST_HEADER = 2048
 
 
-def caller_of(metadata: Iterable[tuple[str, str | bytes]] | None, view: View, now: int) -> Client:
+Metadata = Iterable[tuple[str, str | bytes]]
+
+
+def caller_of(metadata: Metadata | None, view: View, now: int) -> Client:
     """Answer the client that calls; refuse with CALLER_UNAUTHENTICATED, whatever is wrong."""
+    client_id, secret = _credentials(metadata)
+    return authenticate(view, client_id, secret, now)
+
+
+def claimed_client(metadata: Metadata | None) -> str:
+    """The client that a call says it is from, right or wrong; empty if that cannot be understood."""
+    try:
+        return _credentials(metadata)[0]
+    except RefusedError:
+        return ""
+
+
+def _credentials(metadata: Metadata | None) -> tuple[str, str]:
     headers = [value for key, value in metadata or () if key == "authorization"]
     if len(headers) != 1:
         raise unauthenticated()
-    client_id, secret = _basic(headers[0])
-    return authenticate(view, client_id, secret, now)
+    return _basic(headers[0])
 
 
 def _basic(header: str | bytes) -> tuple[str, str]:

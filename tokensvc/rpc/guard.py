@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import grpc
 import structlog
@@ -23,6 +23,8 @@ from tokensvc.rpc.refused import refusal_of, refusal_of_stranger
 from tokensvc.rpc.streams import StreamMethod, Streams
 from tokensvc.services.call import Call
 from tokensvc.services.refusals import Refusals
+
+T = TypeVar("T")
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler = Callable[[Any, Context], Awaitable[Any]]
@@ -119,12 +121,7 @@ class Guard:
             staleness = method.max_staleness(request) if method.max_staleness else 0
             view = await self._store.view(max_staleness=staleness)
             caller = self._caller(name, view, context)
-            try:
-                answer = await method.serve(Call(caller, view), request)
-            except RefusedError as error:
-                if not error.is_recorded:
-                    self._refusals.note(refusal_of(name, error, view, caller, request))
-                raise
+            answer = await self._noting(method.serve(Call(caller, view), request), name, view, caller, request)
             await self._answers.turn()
             return answer
 
@@ -134,14 +131,18 @@ class Guard:
         async def serve(request: Any, context: Context) -> None:
             view = await self._store.view()
             caller = self._caller(name, view, context)
-            try:
-                await self._streams.send(method, Call(caller, view), request, context)
-            except RefusedError as error:
-                if not error.is_recorded:
-                    self._refusals.note(refusal_of(name, error, view, caller, request))
-                raise
+            sending = self._streams.send(method, Call(caller, view), request, context)
+            await self._noting(sending, name, view, caller, request)
 
         return serve
+
+    async def _noting(self, serving: Awaitable[T], name: str, view: View, caller: Client, request: Message) -> T:
+        try:
+            return await serving
+        except RefusedError as error:
+            if not error.is_recorded:
+                self._refusals.note(refusal_of(name, error, view, caller, request))
+            raise
 
     def _caller(self, name: str, view: View, context: Context) -> Client:
         try:

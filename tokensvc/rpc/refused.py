@@ -1,9 +1,7 @@
 """Owns what is known of a refused call: from its request, its caller and its connection to a `Refusal`."""
 
-import base64
 import ipaddress
 from typing import Any
-from urllib.parse import unquote
 
 from google.protobuf.message import Message
 
@@ -11,6 +9,7 @@ from tokensvc.domain.bounds import MAX_NAME
 from tokensvc.domain.client import Client
 from tokensvc.domain.errors import RefusedError
 from tokensvc.domain.view import View
+from tokensvc.rpc.caller import claimed_client
 from tokensvc.services.refusals import Refusal
 
 _TOKENS = ("refresh_token", "token", "subject_token")
@@ -18,7 +17,7 @@ _TOKENS = ("refresh_token", "token", "subject_token")
 
 def refusal_of_stranger(method: str, error: RefusedError, view: View, context: Any) -> Refusal:
     """The refusal of a caller that was not recognised. Of what it says the client alone counts, if it exists."""
-    claimed = _claimed(context.invocation_metadata() or ())
+    claimed = claimed_client(context.invocation_metadata())
     host = str(context.peer()).rpartition(":")[0]
     return Refusal(error.reason, method, client_id=claimed if claimed in view.clients else "", peer=host)
 
@@ -35,15 +34,6 @@ def refusal_of(method: str, error: RefusedError, view: View, caller: Client, req
         ip=_address(_text(_part(request, "context"), "ip")),
         token=next(filter(None, (_text(request, field) for field in _TOKENS)), ""),
     )
-
-
-def _claimed(metadata: Any) -> str:
-    headers = [value for key, value in metadata if key == "authorization" and isinstance(value, str)]
-    try:
-        pair = base64.b64decode(headers[0].partition(" ")[2]).decode("utf-8") if headers else ""
-    except ValueError:
-        return ""
-    return unquote(pair.rpartition(":")[0])
 
 
 def _part(message: Message | None, field: str) -> Message | None:

@@ -1,8 +1,6 @@
 """Owns ListAuditEvents and WatchAuditEvents: the audit trail for operators and for what collects it."""
 
 import asyncio
-import base64
-import binascii
 import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -14,9 +12,8 @@ from tokensvc.domain.errors import invalid
 from tokensvc.ports import LAST_NUMBER, AuditFilter, AuditQuery, AuditRecord, Store
 from tokensvc.services.audit_feed import AuditFeed
 from tokensvc.services.call import Call
+from tokensvc.services.paging import page_size, page_token, place_in
 
-DEFAULT_PAGE: Final = 100
-LARGEST_PAGE: Final = 1000
 _WATCH_PAGE: Final = 500
 _MOST_TYPES: Final = 100
 _ENOUGH_SECONDS: Final = 1.0  # after which a page goes out as full as it is
@@ -47,10 +44,8 @@ class AuditTrail:
         """
         call.require(Permission.ADMIN)
         _check(listing.where)
-        if not 0 <= listing.page_size <= LARGEST_PAGE:
-            raise invalid("page_size", f"page_size is not 0 to {LARGEST_PAGE}")
-        before = _place(listing.page_token) if listing.page_token else LAST_NUMBER
-        size = listing.page_size or DEFAULT_PAGE
+        size = page_size(listing.page_size)
+        before = int(place_in(listing.page_token, _PLACE)[0]) if listing.page_token else LAST_NUMBER
         found: list[AuditRecord] = []
         loop = asyncio.get_running_loop()
         enough_at = loop.time() + _ENOUGH_SECONDS
@@ -62,7 +57,7 @@ class AuditTrail:
             if page.complete:
                 return found, ""
             if len(found) == size or loop.time() > enough_at:
-                return found, _page_token(before)
+                return found, page_token(str(before))
 
     async def watch(self, call: Call, where: AuditFilter, after: int) -> AsyncIterator[AuditRecord]:
         """Answer the events behind number `after`, in order and without an end; zero stands for now.
@@ -102,17 +97,3 @@ def _check(where: AuditFilter) -> None:
         raise invalid("filter.types", f"filter.types has more than {_MOST_TYPES} entries")
     for name in where.types:
         bounds.text(name, "filter.types", required=True)
-
-
-def _page_token(before: int) -> str:
-    return base64.urlsafe_b64encode(str(before).encode()).decode()
-
-
-def _place(page_token: str) -> int:
-    try:
-        place = _PLACE.fullmatch(base64.urlsafe_b64decode(page_token).decode("ascii"))
-    except (binascii.Error, ValueError):
-        place = None
-    if place is None:
-        raise invalid("page_token", "page_token is not one of this service's")
-    return int(place[0])

@@ -1,6 +1,5 @@
 """Owns the administration of clients: registering, listing, changing and deleting them, and giving them new secrets."""
 
-import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
@@ -16,7 +15,7 @@ from tokensvc.domain.revoke import barrier_entry
 from tokensvc.ports import Clock, Randomness, Rows, Store, Unit
 from tokensvc.services.client_checks import checked
 from tokensvc.services.client_secrets import hash_secret, new_secret
-from tokensvc.services.sessions import DEFAULT_PAGE, LARGEST_PAGE
+from tokensvc.services.paging import page_size, page_token, place_in
 
 T = TypeVar("T")
 
@@ -77,17 +76,16 @@ class Clients:
         return client
 
     async def list_clients(
-        self, page_size: int = 0, page_token: str = "", *, caller: Client = OPERATOR
+        self, wanted: int = 0, token: str = "", *, caller: Client = OPERATOR
     ) -> tuple[Sequence[Client], str]:
         """Answer a page of clients in the order of their ids, and the token of the next page, empty at the end."""
         caller.require(Permission.ADMIN)
-        if not 0 <= page_size <= LARGEST_PAGE:
-            raise invalid("page_size", f"page_size is not 0 to {LARGEST_PAGE}")
-        last_seen = _last_of(page_token) if page_token else ""
+        size = page_size(wanted)
+        last_seen = place_in(token, bounds.CLIENT_ID)[0] if token else ""
         clients = (await self._store.view()).clients
         rest = sorted(client_id for client_id in clients if client_id > last_seen)
-        page = rest[: page_size or DEFAULT_PAGE]
-        return [clients[client_id] for client_id in page], _page_token(page[-1]) if len(page) < len(rest) else ""
+        page = rest[:size]
+        return [clients[client_id] for client_id in page], page_token(page[-1]) if len(page) < len(rest) else ""
 
     async def update(self, client_id: str, values: Mapping[str, Any], *, caller: Client = OPERATOR) -> Client:
         """Put new `values`, by paths of `client_fields.CHANGEABLE`, into a client; answer it.
@@ -204,17 +202,3 @@ def _told(client_id: str, now: int) -> LogEntry:
 def _ended(client_id: str, now: int, reason: str) -> LogEntry:
     """Ends everything issued for the client, and tells the nodes to read it again."""
     return barrier_entry(EntryKind.CLIENT, client_id, now, None, reason)
-
-
-def _page_token(client_id: str) -> str:
-    return base64.urlsafe_b64encode(client_id.encode()).decode()
-
-
-def _last_of(page_token: str) -> str:
-    try:
-        client_id = bounds.client_id(base64.b64decode(page_token, altchars=b"-_", validate=True).decode("ascii"))
-    except (ValueError, RefusedError):
-        client_id = ""
-    if _page_token(client_id) != page_token:
-        raise invalid("page_token", "page_token is not one of this service's")
-    return client_id

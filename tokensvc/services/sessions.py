@@ -1,7 +1,5 @@
 """Owns ListSessions and GetSession: sessions as people and operators see them."""
 
-import base64
-import binascii
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,9 +11,7 @@ from tokensvc.domain.errors import Reason, RefusedError, invalid
 from tokensvc.domain.session import Session
 from tokensvc.ports import Clock, SessionFilter, SessionRow, Store
 from tokensvc.services.call import Call
-
-DEFAULT_PAGE = 100
-LARGEST_PAGE = 1000
+from tokensvc.services.paging import page_size, page_token, place_in
 
 _PLACE = re.compile(r"([0-9]{1,15}) ([A-Za-z0-9_-]{22})")  # started_at and session_id: no more than a database can hold
 
@@ -92,23 +88,15 @@ def _filter(query: SessionQuery) -> SessionFilter:
         raise invalid("subject", "one of subject and client_id is required")
     if query.device_id and not query.subject:
         raise invalid("device_id", "device_id goes with subject")
-    if not 0 <= query.page_size <= LARGEST_PAGE:
-        raise invalid("page_size", f"page_size is not 0 to {LARGEST_PAGE}")
+    limit = page_size(query.page_size)
     before = _place(query.page_token) if query.page_token else None
-    limit = query.page_size or DEFAULT_PAGE
     return SessionFilter(query.subject, query.client_id, query.device_id, before=before, limit=limit)
 
 
 def _page_token(session: Session) -> str:
-    place = f"{session.grant.started_at} {session.grant.session_id}"
-    return base64.urlsafe_b64encode(place.encode()).decode()
+    return page_token(f"{session.grant.started_at} {session.grant.session_id}")
 
 
-def _place(page_token: str) -> tuple[int, str]:
-    try:
-        place = _PLACE.fullmatch(base64.urlsafe_b64decode(page_token).decode("ascii"))
-    except (binascii.Error, ValueError):
-        place = None
-    if place is None:
-        raise invalid("page_token", "page_token is not one of this service's")
+def _place(token: str) -> tuple[int, str]:
+    place = place_in(token, _PLACE)
     return int(place[1]), place[2]
