@@ -2,13 +2,14 @@
 
 import resource
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 
+from tokensvc.store.dialects import Dialect
 from tokensvc.store.sql_store import SqlStore
 from tokensvc.store.sqlite import SqliteDatabase
 
@@ -16,16 +17,19 @@ from tokensvc.store.sqlite import SqliteDatabase
 class FaultyEngine:
     """Counts the statements of an engine, BEGIN and COMMIT included, and has the driver fail at one of them."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, dialect: Dialect, engine: Engine) -> None:
         self.seen: list[str] = []
         self.fails_at: int | None = None
         self.times = 1
         self.has_cut = False
         self._cut: tuple[int, Any] | None = None
         self.error: Exception = sqlite3.OperationalError("disk I/O error")
+        self._engine = engine
         self._commit = engine.dialect.do_commit
+        self._execute = dialect.execute
         event.listen(engine, "do_execute", self._before_statement)
         engine.dialect.do_commit = self._before_commit  # type: ignore[method-assign]
+        dialect.execute = self._before_prepared  # type: ignore[method-assign]
 
     def restart(self, fails_at: int | None = None, times: int = 1) -> None:
         """Count from zero again, to fail at that statement, and at those that follow it as often as `times` says."""
@@ -37,6 +41,11 @@ class FaultyEngine:
 
     def _before_statement(self, _cursor: object, statement: str, _parameters: object, _context: object) -> None:
         self._next(statement)
+
+    def _before_prepared(self, connection: Connection, sql: str, arguments: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        if connection.engine is self._engine:
+            self._next(sql)
+        return self._execute(connection, sql, arguments)
 
     def _before_commit(self, connection: Any) -> None:
         self._next("COMMIT")
@@ -56,6 +65,12 @@ def database_of(store: SqlStore) -> SqliteDatabase:
     database = store._database
     assert isinstance(database, SqliteDatabase)
     return database
+
+
+def faulty_engine(store: SqlStore, *, reading: bool = False) -> FaultyEngine:
+    """Where the store on SQLite writes, or reads."""
+    database = database_of(store)
+    return FaultyEngine(database.dialect, database._reading if reading else database._writing)
 
 
 def set_where_written(store: SqlStore, pragma: str) -> Any:

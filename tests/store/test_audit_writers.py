@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.fakes import FakeClock
-from tests.store.faults import FaultyEngine, database_of
+from tests.store.faults import FaultyEngine, database_of, faulty_engine
 from tests.store.kinds import Kind, only, open_postgres_store
 from tests.store.samples import NOW, writing
 from tests.store.test_audit import an_event, write
@@ -54,7 +54,7 @@ async def test_after_a_commit_of_unknown_fate_another_chain_begins(
 async def test_a_batch_that_fails_anywhere_leaves_the_chain(sqlite_store: SqlStore, statement: int) -> None:
     """Whichever statement fails, the next event goes on in the same chain."""
     await write(sqlite_store, an_event())
-    faulty = FaultyEngine(database_of(sqlite_store)._writing)
+    faulty = faulty_engine(sqlite_store)
     faulty.restart(fails_at=statement)
     with_failure = asyncio.gather(write(sqlite_store, an_event()), return_exceptions=True)
     failed = isinstance((await with_failure)[0], RefusedError)
@@ -63,14 +63,14 @@ async def test_a_batch_that_fails_anywhere_leaves_the_chain(sqlite_store: SqlSto
     assert await chains(sqlite_store) == [2 if failed else 3]
 
 
-@pytest.mark.parametrize("statement", range(4))
+@pytest.mark.parametrize("statement", range(5))
 async def test_a_batch_that_is_repeated_is_in_the_chain_once(path: Path, clock: FakeClock, statement: int) -> None:
     """When the connection breaks before the COMMIT, PostgreSQL's transaction is run again: one chain, without a gap."""
     store = open_postgres_store(path, clock)
     database = store._database
     assert isinstance(database, PostgresDatabase)
     await write(store, an_event())
-    faulty = FaultyEngine(database._engine.sync_engine)
+    faulty = FaultyEngine(database.dialect, database._engine.sync_engine)
     faulty.restart()
     faulty.cut_at(statement, database._writing)
     result = (await asyncio.gather(write(store, an_event()), return_exceptions=True))[0]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.store.faults import FaultyEngine, database_of, full_disk, set_where_written
+from tests.store.faults import database_of, faulty_engine, full_disk, set_where_written
 from tests.store.kinds import dump_sqlite
 from tests.store.samples import NOW, a_session, an_entry, rotating, sid, stored, writing
 from tokensvc.domain.client import Client
@@ -75,7 +75,7 @@ def is_locked(path: Path) -> bool:
 )
 async def test_whichever_statement_fails_nothing_is_written(store: SqlStore, path: Path, error: Exception) -> None:
     """Each statement of a batch fails in turn, BEGIN and COMMIT included: all of it is rolled back and refused."""
-    faulty = FaultyEngine(database_of(store)._writing)
+    faulty = faulty_engine(store)
     faulty.error = error
     before = dump_sqlite(path)
     statement = 0
@@ -96,7 +96,7 @@ async def test_whichever_statement_fails_nothing_is_written(store: SqlStore, pat
 
 async def test_the_batch_after_a_failed_commit_works(store: SqlStore) -> None:
     """A COMMIT that fails takes no revision, and what comes next is a transaction of its own."""
-    faulty = FaultyEngine(database_of(store)._writing)
+    faulty = faulty_engine(store)
     await store.commit(rotating())
     faulty.restart(fails_at=len(faulty.seen) - 1)
     assert told(await commit_all(store, [rotating()])) == {UNAVAILABLE}
@@ -107,7 +107,7 @@ async def test_the_batch_after_a_failed_commit_works(store: SqlStore) -> None:
 
 async def test_the_callers_see_a_refusal_and_the_operator_the_cause(store: SqlStore) -> None:
     """The refusal has the driver's words as its cause, but nothing of what was to be written."""
-    faulty = FaultyEngine(database_of(store)._writing)
+    faulty = faulty_engine(store)
     await store.commit(writing(session=a_session("first")))
     faulty.restart(fails_at=len(faulty.seen) - 2)
     with pytest.raises(RefusedError) as refused:
@@ -130,7 +130,7 @@ READS: dict[str, Callable[[SqlStore], Awaitable[Any]]] = {
 @pytest.mark.parametrize("read", READS.values(), ids=READS)
 async def test_a_read_that_fails_is_refused(store: SqlStore, read: Callable[[SqlStore], Awaitable[Any]]) -> None:
     """Whichever statement of a read fails, the caller is refused rather than answered with less; then it works."""
-    faulty = FaultyEngine(database_of(store)._reading)
+    faulty = faulty_engine(store, reading=True)
     for statement in range(2):
         faulty.restart(fails_at=statement)
         with pytest.raises(RefusedError) as refused:
@@ -144,7 +144,7 @@ async def test_a_view_is_not_answered_from_before_a_failed_read(store: SqlStore)
     """When the log cannot be read, the view that was there before is not good enough."""
     await store.view()
     await store.commit(writing(log=(an_entry(),)))
-    faulty = FaultyEngine(database_of(store)._reading)
+    faulty = faulty_engine(store, reading=True)
     faulty.restart(fails_at=0, times=2)
     with pytest.raises(RefusedError):
         await store.view()

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from tests.fakes import FakeClock
@@ -41,9 +42,8 @@ def database(store: SqlStore) -> PostgresDatabase:
 @pytest.fixture
 def faulty(database: PostgresDatabase) -> FaultyEngine:
     """Has its disk run full where the test says."""
-    engine = database._engine.sync_engine
-    faulty = FaultyEngine(engine)
-    faulty.error = engine.dialect.loaded_dbapi.OperationalError("could not extend file: No space left on device")
+    faulty = FaultyEngine(database.dialect, database._engine.sync_engine)
+    faulty.error = asyncpg.DiskFullError("could not extend file: No space left on device")
     return faulty
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import BigInteger, Connection, bindparam, insert, select, update
 from tokensvc.domain.effects import AuditEvent
 from tokensvc.store import schema
 from tokensvc.store.dialects import Dialect, digest_text
+from tokensvc.store.prepared import Prepared
 from tokensvc.store.rows import audit_row
 
 _CHAINS = schema.audit_chains
@@ -51,7 +52,8 @@ class AuditWriter:
         self._written: _End | None = None  # as the batch will leave it
         count = bindparam("count", type_=BigInteger)
         draw = dialect.draw(schema.audit_events, count).label("numbers")
-        self._continue = (
+        self._continue = Prepared(
+            dialect,
             update(_CHAINS)
             .where(_CHAINS.c.chain == bindparam("own"), _CHAINS.c.head_position == bindparam("known"))
             .values(
@@ -60,17 +62,19 @@ class AuditWriter:
                 sealed_position=bindparam("known"),
                 sealed_hash=bindparam("known_hash", type_=_CHAINS.c.sealed_hash.type),
             )
-            .returning(draw)
+            .returning(draw),
         )
         base = bindparam("base", type_=_CHAINS.c.base_hash.type)
-        self._begin = (
+        self._begin = Prepared(
+            dialect,
             insert(_CHAINS)
             .values(base_position=0, base_hash=base, sealed_position=0, sealed_hash=base)
             .values(head_position=count, head_at=bindparam("at"))
-            .returning(_CHAINS.c.chain, draw)
+            .returning(_CHAINS.c.chain, draw),
         )
         columns = list(schema.audit_events.columns)
-        self._insert = insert(schema.audit_events).from_select(columns, select(dialect.rowset("new", columns)))
+        rows = select(dialect.rowset("new", columns))
+        self._insert = Prepared(dialect, insert(schema.audit_events).from_select(columns, rows))
 
     def write(self, connection: Connection, events: Sequence[AuditEvent]) -> None:
         """Append `events` in the transaction of `connection`."""
@@ -84,7 +88,7 @@ class AuditWriter:
             row = (sequence, *audit_row(event))
             digest = link(digest, end.chain, position, row)
             rows.append((*row, end.chain, position, digest))
-        connection.execute(self._insert, self._dialect.pack("new", rows))
+        self._insert.run(connection, **self._dialect.pack("new", rows))
         self._written = _End(end.chain, position, digest)
 
     def has_committed(self) -> None:
@@ -94,10 +98,10 @@ class AuditWriter:
     def _places(self, connection: Connection, count: int, at: int) -> tuple[_End, Sequence[int]]:
         """The end to go on from, and the numbers of the events that follow it."""
         if end := self._end:
-            own = {"own": end.chain, "known": end.position, "known_hash": end.hash}
-            found = connection.execute(self._continue, {**own, "at": at, "count": count}).first()
-            if found is not None:
-                return end, self._dialect.drawn(found.numbers, count)
+            for (numbers,) in self._continue.run(
+                connection, own=end.chain, known=end.position, known_hash=end.hash, at=at, count=count
+            ):
+                return end, self._dialect.drawn(numbers, count)
         base = digest_text(secrets.token_bytes(_DIGEST_BYTES))
-        begun = connection.execute(self._begin, {"base": base, "at": at, "count": count}).one()
-        return _End(begun.chain, 0, base), self._dialect.drawn(begun.numbers, count)
+        ((chain, numbers),) = self._begin.run(connection, base=base, at=at, count=count)
+        return _End(chain, 0, base), self._dialect.drawn(numbers, count)

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import (
     Column,
     ColumnElement,
+    Connection,
     FromClause,
     LargeBinary,
     Select,
@@ -26,6 +27,8 @@ from sqlalchemy import (
 from sqlalchemy import Sequence as NumberSequence
 from sqlalchemy import column as typed_column
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import asyncpg
+from sqlalchemy.dialects.sqlite import pysqlite
 from sqlalchemy.engine import Dialect as Driver
 
 _encode_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
@@ -80,6 +83,12 @@ Insert = sqlite.Insert | postgresql.Insert
 class Dialect(Protocol):
     """How one kind of database takes a set of rows in one statement, and compares."""
 
+    driver: Driver
+    """How SQLAlchemy writes statements for it, with parameters by their places."""
+
+    def execute(self, connection: Connection, sql: str, arguments: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """Have the driver execute `sql` and answer the rows; errors are the driver's own."""
+
     def rowset(self, name: str, columns: Sequence[Column[Any]]) -> FromClause:
         """A table made of the parameter `name`, with the names and types of `columns`."""
 
@@ -101,6 +110,14 @@ class Dialect(Protocol):
 
 class SqliteDialect:
     """Rows travel as one JSON array: a statement for each row would hand the interpreter's lock back and forth."""
+
+    driver: Driver = pysqlite.dialect()
+
+    def execute(self, connection: Connection, sql: str, arguments: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """By the driver's connection."""
+        driver: Any = connection.connection.dbapi_connection
+        rows: list[tuple[Any, ...]] = driver.execute(sql, arguments).fetchall()
+        return rows
 
     def rowset(self, name: str, columns: Sequence[Column[Any]]) -> FromClause:
         """A subquery over json_each."""
@@ -135,6 +152,14 @@ class SqliteDialect:
 
 class PostgresDialect:
     """Rows travel as one array for each column."""
+
+    driver: Driver = asyncpg.dialect()  # type: ignore[no-untyped-call]
+
+    def execute(self, connection: Connection, sql: str, arguments: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """By the driver's connection, which prepares every statement once."""
+        adapter: Any = connection.connection.dbapi_connection
+        rows: list[Sequence[Any]] = adapter.run_async(lambda driver: driver.fetch(sql, *arguments))
+        return rows
 
     def rowset(self, name: str, columns: Sequence[Column[Any]]) -> FromClause:
         """The function unnest, with several arrays."""

@@ -10,7 +10,7 @@ from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.view import View
 from tokensvc.ports import Clock
 from tokensvc.store.database import Database
-from tokensvc.store.log_reader import Tail, advance, begin_reading, read_page, read_tail
+from tokensvc.store.log_reader import Tail, TailReader, advance, begin_reading, read_page
 from tokensvc.store.outages import answer_error
 
 _FORGET_EVERY = 60_000
@@ -40,6 +40,7 @@ class Follower:
         self, database: Database, clock: Clock, as_of: AsOf = lambda _connection, began: began, *, linger: float = 0
     ) -> None:
         self._database = database
+        self._tails = TailReader(database.dialect)
         self._linger = linger
         self._clock = clock
         self._as_of = as_of
@@ -140,7 +141,7 @@ class Follower:
         log, in which the same revisions have been given once more.
         """
         try:
-            return await self._database.follow(lambda c: (self._as_of(c, began), read_tail(c, after)))
+            return await self._database.follow(lambda c: (self._as_of(c, began), self._tails.read(c, after)))
         except RefusedError:
             return began, None
 

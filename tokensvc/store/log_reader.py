@@ -9,6 +9,8 @@ from tokensvc.domain.client import Client
 from tokensvc.domain.revocation import EntryKind, LogEntry
 from tokensvc.domain.view import GRACE, View
 from tokensvc.store import schema
+from tokensvc.store.dialects import Dialect
+from tokensvc.store.prepared import Prepared
 from tokensvc.store.rows import client_from, log_entry_from
 
 _PAGE = 10_000
@@ -16,12 +18,6 @@ _ABOUT_CLIENTS = frozenset({EntryKind.CLIENT, EntryKind.CLIENT_CHANGED})
 
 _LOG = schema.revocation_log
 _HEAD = select(schema.log_head.c.revision)
-# The head and what lies behind a revision in one statement, so that a look is one exchange with the database.
-_TAIL = (
-    select(schema.log_head.c.revision, *_LOG.c)
-    .select_from(schema.log_head.outerjoin(_LOG, _LOG.c.revision > bindparam("after")))
-    .order_by(_LOG.c.revision)
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +29,33 @@ class Tail:
     clients: dict[str, Client | None]
 
 
-def read_tail(connection: Connection, after: int) -> Tail | None:
-    """Answer what the log holds behind revision `after`; None if a part of that has been pruned already.
+class TailReader:
+    """Reads what the log holds behind a revision."""
 
-    The clients are read after the log. One that is newer than the head comes once more with its own entry.
-    """
-    rows = connection.execute(_TAIL, {"after": after}).all()
-    head = int(rows[0][0])
-    if head == after:
-        return Tail(head, [], {})
-    entries = [log_entry_from(entry) for _, *entry in rows if entry[0] is not None]
-    if len(entries) != head - after:
-        return None
-    about = sorted({entry.key for entry in entries if entry.kind in _ABOUT_CLIENTS})
-    found = {client.client_id: client for client in _clients(connection, about)} if about else {}
-    return Tail(head, entries, {client_id: found.get(client_id) for client_id in about})
+    def __init__(self, dialect: Dialect) -> None:
+        # The head and what lies behind a revision in one statement, so that a look is one exchange with the database.
+        self._tail = Prepared(
+            dialect,
+            select(schema.log_head.c.revision.label("head"), *_LOG.c)
+            .select_from(schema.log_head.outerjoin(_LOG, _LOG.c.revision > bindparam("after")))
+            .order_by(_LOG.c.revision),
+        )
+
+    def read(self, connection: Connection, after: int) -> Tail | None:
+        """Answer what is behind revision `after`; None if a part of that has been pruned already.
+
+        The clients are read after the log. One that is newer than the head comes once more with its own entry.
+        """
+        rows = self._tail.run(connection, after=after)
+        head = int(rows[0][0])
+        if head == after:
+            return Tail(head, [], {})
+        entries = [log_entry_from(entry) for _, *entry in rows if entry[0] is not None]
+        if len(entries) != head - after:
+            return None
+        about = sorted({entry.key for entry in entries if entry.kind in _ABOUT_CLIENTS})
+        found = {client.client_id: client for client in _clients(connection, about)} if about else {}
+        return Tail(head, entries, {client_id: found.get(client_id) for client_id in about})
 
 
 @dataclass(slots=True)

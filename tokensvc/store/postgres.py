@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 import asyncpg
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from tokensvc.store.dialects import Dialect, PostgresDialect
@@ -17,12 +17,14 @@ from tokensvc.store.postgres_url import data_source
 
 T = TypeVar("T")
 
-# Errors of what was written, not of the database: they concern the unit that wrote it.
-_DEFECTS = (IntegrityError, DataError, ProgrammingError)
-_OUTAGES = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+# SQLAlchemy's errors wrap those of the driver, which come as they are from prepared statements.
+_ERRORS = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 # Another node was at the same rows: serialization failure, deadlock, and a row that it was first to insert.
 _CONFLICTS: Final = frozenset({"40001", "40P01", "23505"})
+# Errors of what was written, not of the database: they concern the unit that wrote it. The classes of SQLSTATE are data
+# exceptions, violated constraints and statements that are wrong or not permitted.
+_DEFECTS: Final = frozenset({"22", "23", "42"})
 _ATTEMPTS = 6
 _FIRST_PAUSE = 0.005  # seconds
 _READERS = 4
@@ -33,45 +35,49 @@ _PLAN_ONCE: Final = """
     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off
 """
 
+_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
 
 class PostgresDatabase:
     """A PostgreSQL database, or one that speaks its protocol. Any number of nodes use it at the same time."""
 
-    dialect: Dialect = PostgresDialect()
-
     def __init__(self, url: str, *, timeout: float, read_only: bool = False) -> None:
+        self.dialect: Dialect = PostgresDialect()
         self._timeout = timeout
         self._outages = Outages()
         self._engine = _engine(data_source(url, writing=not read_only), timeout)
         self._writing = _KeptConnection(self._engine)
-        self._following = _KeptConnection(self._engine.execution_options(isolation_level="AUTOCOMMIT"))
-        self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._following = _KeptConnection(self._engine)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction; again after a conflict with another node, or a connection lost before COMMIT.
 
         When the answer to a COMMIT is lost nobody knows whether it counts; what follows is the caller's to decide.
         """
+        transaction = self._transaction("BEGIN", work)
         for attempt in range(1, _ATTEMPTS):
             try:
-                return await self._run(self._writing.transaction, work)
+                return await self._run(self._writing.use(transaction))
             except _ConflictError:
                 # Other nodes have just done the same: pauses of random length keep them from meeting again.
                 await asyncio.sleep(random.uniform(0, _FIRST_PAUSE * 2**attempt))  # noqa: S311 - no secret
-        return await self._run(self._writing.transaction, work, last=True)
+        return await self._run(self._writing.use(transaction), last=True)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on a snapshot."""
 
-        async def snapshot(work: Callable[[Connection], T]) -> T:
-            async with self._snapshots.begin() as connection:
-                return await connection.run_sync(work)
+        async def snapshot() -> T:
+            connection = _KeptConnection(self._engine)
+            try:
+                return await connection.use(self._transaction(_SNAPSHOT, work))
+            finally:
+                await connection.close()
 
-        return await self._run(snapshot, work, last=True)
+        return await self._run(snapshot(), last=True)
 
     async def follow(self, work: Callable[[Connection], T]) -> T:
         """Run `work` without a transaction: each statement sees what was committed when it began."""
-        return await self._run(self._following.use, work, last=True)
+        return await self._run(self._following.use(work), last=True)
 
     def data_version(self) -> int | None:
         """Always None: only a read can tell."""
@@ -92,28 +98,51 @@ class PostgresDatabase:
         await self._following.close()
         await self._engine.dispose()
 
-    async def _run(
-        self,
-        run: Callable[[Callable[[Connection], T]], Awaitable[T]],
-        work: Callable[[Connection], T],
-        *,
-        last: bool = False,
-    ) -> T:
+    def _transaction(self, begin: str, work: Callable[[Connection], T]) -> Callable[[Connection], T]:
+        """`work` between `begin` and COMMIT."""
+
+        def transaction(connection: Connection) -> T:
+            try:
+                self.dialect.execute(connection, begin, ())
+                result = work(connection)
+            except Exception as error:
+                if connection.invalidated or _driver(connection).is_closed():  # before COMMIT: nothing counts for sure
+                    raise _ConflictError from error
+                if _is_defect(error):
+                    self.dialect.execute(connection, "ROLLBACK", ())
+                raise
+            self.dialect.execute(connection, "COMMIT", ())
+            return result
+
+        return transaction
+
+    async def _run(self, running: Awaitable[T], *, last: bool = False) -> T:
         try:
             async with asyncio.timeout(self._timeout):
-                return await run(work)
+                return await running
         except _ConflictError as error:
             if last:
                 raise self._outages.refusal(error) from error
             raise
-        except DBAPIError as error:
-            if not last and getattr(error.orig, "sqlstate", None) in _CONFLICTS:
+        except _ERRORS as error:
+            if not last and _sqlstate(error) in _CONFLICTS:
                 raise _ConflictError from error
-            if isinstance(error, _DEFECTS):
+            if _is_defect(error):
                 raise
             raise self._outages.refusal(error) from error
-        except _OUTAGES as error:
-            raise self._outages.refusal(error) from error
+
+
+def _sqlstate(error: BaseException) -> str:
+    return getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+
+
+def _is_defect(error: BaseException) -> bool:
+    return _sqlstate(error)[:2] in _DEFECTS
+
+
+def _driver(connection: Connection) -> asyncpg.Connection:
+    driver: asyncpg.Connection = connection.connection.driver_connection
+    return driver
 
 
 class _ConflictError(Exception):
@@ -131,20 +160,6 @@ class _KeptConnection:
         self._connection: AsyncConnection | None = None
         self._free = asyncio.Lock()
 
-    async def transaction(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` and commit."""
-
-        def transaction(connection: Connection) -> T:
-            with connection.begin():
-                try:
-                    return work(connection)
-                except DBAPIError as error:
-                    if error.connection_invalidated:  # before COMMIT, so that it is certain that nothing counts
-                        raise _ConflictError from error
-                    raise
-
-        return await self.use(transaction)
-
     async def use(self, work: Callable[[Connection], T]) -> T:
         """Run `work`."""
         async with self._free:
@@ -152,11 +167,10 @@ class _KeptConnection:
                 self._connection = await self._engine.connect()
             try:
                 return await self._connection.run_sync(work)
-            except _DEFECTS:
-                raise
-            except BaseException:
+            except BaseException as error:
                 # In which state it is nobody knows: a time-out may have come in the middle of an answer.
-                await self.drop()
+                if not _is_defect(error):
+                    await self.drop()
                 raise
 
     async def drop(self) -> None:
@@ -194,6 +208,7 @@ def _engine(dsn: str, timeout: float) -> AsyncEngine:
     return create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connect,
+        isolation_level="AUTOCOMMIT",  # transactions begin and end where this file says so
         pool_size=_READERS + 2,
         max_overflow=0,
         pool_timeout=timeout,

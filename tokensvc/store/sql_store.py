@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, and_, insert, or_, select
+from sqlalchemy import Connection, insert, select
 
 from tokensvc.domain.errors import RefusedError
 from tokensvc.domain.keys import StoredKey
@@ -31,7 +31,8 @@ from tokensvc.store.group_commit import GroupCommit
 from tokensvc.store.leases import Leases
 from tokensvc.store.pruning import prune
 from tokensvc.store.replica import Replica
-from tokensvc.store.rows import key_from, key_row, session_from
+from tokensvc.store.rows import key_from, key_row
+from tokensvc.store.session_reader import Found, SessionReader
 from tokensvc.store.statements import Batch, touch
 from tokensvc.store.working_set import WorkingSet
 
@@ -44,7 +45,8 @@ class SqlStore:
     def __init__(self, database: Database, clock: Clock, *, linger: float, replica: Database | None = None) -> None:
         self._database = database
         self.replica = Replica(replica, clock) if replica else None
-        self._batch = Batch(database.dialect)
+        self._sessions = SessionReader(database.dialect)
+        self._batch = Batch(database.dialect, self._sessions)
         self._follower = Follower(database, clock, linger=linger)
         self._leases = Leases(database)
         self._commits = GroupCommit(self._transact, linger=linger)
@@ -73,29 +75,17 @@ class SqlStore:
 
     async def sessions_by_id(self, session_ids: Collection[str]) -> Mapping[str, SessionRow]:
         """As the port says."""
-
-        def work(connection: Connection) -> dict[str, SessionRow]:
-            found = self._batch.load_sessions(connection, session_ids)
-            return dict(zip(found, self._rows(connection, list(found.values())), strict=True))
-
-        return await self._database.read(work)
+        found = await self._database.read(lambda connection: self._sessions.read(connection, session_ids))
+        return {row.session.grant.session_id: row for row in _rows(found)}
 
     async def brought(self, sessions: Collection[Session]) -> Mapping[str, SessionRow]:
         """As the port says."""
-        rows = await self._database.read(lambda connection: self._rows(connection, list(sessions)))
-        return {row.session.grant.session_id: row for row in rows}
+        found = await self._database.read(lambda connection: self._sessions.brought(connection, list(sessions)))
+        return {row.session.grant.session_id: row for row in _rows(found)}
 
     async def sessions(self, wanted: SessionFilter) -> Sequence[SessionRow]:
         """As the port says."""
-
-        def work(connection: Connection) -> list[SessionRow]:
-            return self._rows(connection, list(map(session_from, connection.execute(_listing(wanted)))))
-
-        return await self._database.read(work)
-
-    def _rows(self, connection: Connection, sessions: Sequence[Session]) -> list[SessionRow]:
-        rows = WorkingSet({}, {}, self._batch.load_barriers(connection, sessions))
-        return [SessionRow(session, rows.barred(session.grant)) for session in sessions]
+        return _rows(await self._database.read(lambda connection: self._sessions.listed(connection, wanted)))
 
     async def audit_events(self, wanted: AuditQuery) -> AuditPage:
         """As the port says."""
@@ -165,20 +155,6 @@ class SqlStore:
         return written
 
 
-def _listing(wanted: SessionFilter) -> Any:
-    table = schema.sessions
-    statement = select(table).order_by(table.c.started_at.desc(), table.c.session_id.desc()).limit(wanted.limit)
-    for name in ("subject", "client_id", "device_id"):
-        if value := getattr(wanted, name):
-            statement = statement.where(table.c[name] == value)
-    if wanted.of_clients is not None:
-        statement = statement.where(table.c.client_id.in_(sorted(wanted.of_clients)))
-    if wanted.before is not None:
-        started_at, session_id = wanted.before
-        statement = statement.where(
-            or_(
-                table.c.started_at < started_at,
-                and_(table.c.started_at == started_at, table.c.session_id < session_id),
-            )
-        )
-    return statement
+def _rows(found: Found) -> list[SessionRow]:
+    rows = WorkingSet({}, {}, found.barriers)
+    return [SessionRow(session, rows.barred(session.grant)) for session in found.sessions.values()]

@@ -21,15 +21,22 @@ _BUSY_TIMEOUT_MS = 5000
 _RETRY_SECONDS = 0.01
 
 # Errors of what was written, not of the database: they concern the unit that wrote it.
-_DEFECTS = (IntegrityError, DataError, ProgrammingError)
+# SQLAlchemy's errors wrap those of the driver, which come as they are from prepared statements.
+_DEFECTS = (
+    IntegrityError,
+    DataError,
+    ProgrammingError,
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.ProgrammingError,
+)
 
 
 class SqliteDatabase:
     """A SQLite file. Other processes may use it at the same time."""
 
-    dialect: Dialect = SqliteDialect()
-
     def __init__(self, path: Path) -> None:
+        self.dialect: Dialect = SqliteDialect()
         self._outages = Outages()
         self._writing = sqlite_engine(path, begin="BEGIN IMMEDIATE")
         self._reading = sqlite_engine(path, begin="BEGIN")
@@ -86,7 +93,7 @@ class SqliteDatabase:
             return await asyncio.get_running_loop().run_in_executor(executor, transaction)
         except _DEFECTS:
             raise
-        except DBAPIError as error:
+        except (DBAPIError, sqlite3.Error) as error:
             raise self._outages.refusal(error) from error
 
 

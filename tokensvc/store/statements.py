@@ -1,80 +1,61 @@
 """Owns the SQL of a batch: set-wise statements, one per table, built once for a dialect."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
 
 from tokensvc.domain.client import Client
-from tokensvc.domain.refresh_token import is_session_id
-from tokensvc.domain.revocation import BARRIERS, Barrier, BarrierKey, EntryKind, LogEntry, barrier_keys
-from tokensvc.domain.session import Session
+from tokensvc.domain.revocation import BARRIERS, Barrier, BarrierKey, LogEntry
 from tokensvc.ports import Committed, Unit
 from tokensvc.store import schema
 from tokensvc.store.audit_chain import AuditWriter
 from tokensvc.store.dialects import Dialect
+from tokensvc.store.prepared import Prepared
 from tokensvc.store.rows import (
     CHANGING,
     changing_values,
     client_from,
     client_row,
     log_row,
-    session_from,
     session_row,
 )
+from tokensvc.store.session_reader import SessionReader
 from tokensvc.store.working_set import WorkingSet
 
 
 class Batch:
     """Runs batches of units inside a transaction of the caller's."""
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: Dialect, sessions: SessionReader) -> None:
         self._dialect = dialect
+        self._sessions = sessions
         self._insert_sessions = self._insert(schema.sessions)
         self._insert_log = self._insert(schema.revocation_log)
         self._audit = AuditWriter(dialect)
         self._raise_barriers = self._upsert_barriers()
         changes = dialect.rowset("changes", [schema.sessions.c[name] for name in ("session_id", *CHANGING)])
-        self._update_sessions = (
+        self._update_sessions = Prepared(
+            dialect,
             update(schema.sessions)
             .where(schema.sessions.c.session_id == changes.c.session_id)
-            .values({name: changes.c[name] for name in CHANGING})
+            .values({name: changes.c[name] for name in CHANGING}),
         )
-        wanted = dialect.rowset("wanted", [schema.sessions.c.session_id])
-        self._read_sessions = select(schema.sessions).join(wanted, wanted.c.session_id == schema.sessions.c.session_id)
-        # Locked in the order of their keys, so that no two nodes wait for each other. (SQLite locks the whole file.)
-        self._lock_sessions = self._read_sessions.order_by(schema.sessions.c.session_id).with_for_update(
-            of=schema.sessions
+        revision = schema.log_head.c.revision
+        self._advance = Prepared(
+            dialect, update(schema.log_head).values(revision=revision + bindparam("count")).returning(revision)
         )
-        owners = dialect.rowset("owners", [schema.sessions.c.subject, schema.sessions.c.client_id])
-        self._lock_owned = (
-            select(schema.sessions)
-            .join(
-                owners,
-                (owners.c.subject == schema.sessions.c.subject) & (owners.c.client_id == schema.sessions.c.client_id),
-            )
-            .where(schema.sessions.c.revoked_at.is_(None))
-            .order_by(schema.sessions.c.session_id)
-            .with_for_update(of=schema.sessions)
-        )
-        asked = dialect.rowset("asked", [schema.barriers.c.kind, schema.barriers.c.key])
-        self._load_barriers = select(schema.barriers).join(
-            asked, (asked.c.kind == schema.barriers.c.kind) & (asked.c.key == schema.barriers.c.key)
-        )
-        self._advance = update(schema.log_head).returning(schema.log_head.c.revision)
 
     def run(self, connection: Connection, units: Sequence[Unit[Any]]) -> list[Committed[Any]]:
         """Load what `units` ask for, decide, and write; durable when the caller commits."""
-        sessions = self._sessions(
-            connection, self._lock_sessions, {unit.session_id for unit in units if not unit.brought}
-        )
+        sessions = self._sessions
+        found = sessions.lock(connection, {unit.session_id for unit in units if not unit.brought})
         clients = _lock_clients(connection, {unit.client_id for unit in units if unit.client_id})
         if owners := {unit.owner for unit in units if unit.owner}:
             # After the clients' rows, which keep others from adding to these sessions meanwhile.
-            owned = connection.execute(self._lock_owned, self._dialect.pack("owners", sorted(owners)))
-            sessions |= {session.grant.session_id: session for session in map(session_from, owned)}
-        brought = [unit.brought for unit in units if unit.brought]
-        rows = WorkingSet(sessions, clients, self.load_barriers(connection, [*sessions.values(), *brought]))
+            found.add_all(sessions.lock_owned(connection, owners))
+        brought = sessions.brought(connection, [unit.brought for unit in units if unit.brought])
+        rows = WorkingSet(found.sessions, clients, found.barriers | brought.barriers)
         rows.run(units)
         self._write_sessions(connection, rows)
         for client_id, client in rows.changed_clients.items():
@@ -86,70 +67,46 @@ class Batch:
         """Note that what the last `run` has written is durable."""
         self._audit.has_committed()
 
-    def load_sessions(self, connection: Connection, session_ids: Iterable[str]) -> dict[str, Session]:
-        """The sessions with these ids, as far as they exist."""
-        return self._sessions(connection, self._read_sessions, session_ids)
-
-    def _sessions(self, connection: Connection, statement: Any, session_ids: Iterable[str]) -> dict[str, Session]:
-        possible = [(session_id,) for session_id in sorted(set(session_ids)) if is_session_id(session_id)]
-        if not possible:
-            return {}
-        found = connection.execute(statement, self._dialect.pack("wanted", possible))
-        return {session.grant.session_id: session for session in map(session_from, found)}
-
-    def load_barriers(self, connection: Connection, sessions: Iterable[Session]) -> dict[BarrierKey, Barrier]:
-        """The barriers that concern `sessions`."""
-        keys = {
-            (int(kind), key)
-            for session in sessions
-            for kind, key in barrier_keys(session.grant.subject, session.grant.client_id, session.grant.device_id)
-        }
-        if not keys:
-            return {}
-        found = connection.execute(self._load_barriers, self._dialect.pack("asked", sorted(keys)))
-        return {(EntryKind(row.kind), row.key): Barrier(row.revision, row.issued_before) for row in found}
-
     def _write_sessions(self, connection: Connection, rows: WorkingSet) -> None:
         if new := rows.new_sessions:
-            connection.execute(self._insert_sessions, self._pack(list(map(session_row, new))))
+            self._insert_sessions.run(connection, **self._pack(list(map(session_row, new))))
         if changed := rows.changed_sessions:
             values = [(session.grant.session_id, *changing_values(session)) for session in changed]
-            connection.execute(self._update_sessions, self._dialect.pack("changes", values))
+            self._update_sessions.run(connection, **self._dialect.pack("changes", values))
 
     def _write_log(self, connection: Connection, rows: WorkingSet) -> int:
         """Append the entries; answer the revision before them. The head's row is locked last and until the commit."""
         if not rows.log:
             return 0
         count = len(rows.log)
-        advance = self._advance.values(revision=schema.log_head.c.revision + count)
-        head = int(connection.execute(advance).scalar_one()) - count
+        ((reached,),) = self._advance.run(connection, count=count)
+        head = int(reached) - count
         entries = rows.numbered_log(head)
-        connection.execute(self._insert_log, self._pack(list(map(log_row, entries))))
+        self._insert_log.run(connection, **self._pack(list(map(log_row, entries))))
         if raised := _barriers_of(entries):
-            connection.execute(self._raise_barriers, self._pack(raised))
+            self._raise_barriers.run(connection, **self._pack(raised))
         return head
 
     def _pack(self, rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
         return self._dialect.pack("new", rows)
 
-    def _insert(self, table: Table) -> Any:
+    def _insert(self, table: Table) -> Prepared:
         columns = list(table.columns)
-        return insert(table).from_select(columns, select(self._dialect.rowset("new", columns)))
+        rows = select(self._dialect.rowset("new", columns))
+        return Prepared(self._dialect, insert(table).from_select(columns, rows))
 
-    def _upsert_barriers(self) -> Any:
+    def _upsert_barriers(self) -> Prepared:
         table = schema.barriers
         rows = self._dialect.rowset("new", list(table.columns))
         # The condition is always true: it keeps SQLite from reading ON CONFLICT as a join.
         statement = self._dialect.insert(table).from_select(
             list(table.columns), select(rows).where(rows.c.kind == rows.c.kind)
         )
-        return statement.on_conflict_do_update(
-            index_elements=["kind", "key"],
-            set_={
-                name: self._dialect.greatest(table.c[name], statement.excluded[name])
-                for name in ("revision", "issued_before", "expires_at")
-            },
-        )
+        raised = {
+            name: self._dialect.greatest(table.c[name], statement.excluded[name])
+            for name in ("revision", "issued_before", "expires_at")
+        }
+        return Prepared(self._dialect, statement.on_conflict_do_update(index_elements=["kind", "key"], set_=raised))
 
 
 def touch(connection: Connection) -> None:
