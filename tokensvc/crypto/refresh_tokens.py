@@ -15,12 +15,19 @@ from tokensvc.crypto.segments import SEGMENTS, decode_object, decode_segment, en
 from tokensvc.domain.access_token import Claims
 from tokensvc.domain.bounds import MAX_TOKEN
 from tokensvc.domain.policy import RefreshTokenFormat
-from tokensvc.domain.refresh_token import HANDLE_BYTES, HANDLE_CLAIM, JWT_TYPE, MAX_GENERATION, PREFIX, RefreshToken
+from tokensvc.domain.refresh_token import (
+    GENERATION_CLAIM,
+    HANDLE_BYTES,
+    HANDLE_CLAIM,
+    JWT_TYPE,
+    MAX_GENERATION,
+    PREFIX,
+    RefreshToken,
+)
 from tokensvc.domain.session import Session
 from tokensvc.domain.stateless import from_claims, to_claims
 
 ALGORITHM = "HS256"
-GENERATION_CLAIM = "gen"
 _STATELESS = "-stateless"  # tells by the name of the key what else the token says
 
 
@@ -32,6 +39,7 @@ class RefreshTokenFormats:
         self._keys = keys
         self._issuer = issuer
         self._active = max(keys)
+        self._header, self._stateless_header = _header(self._active), _header(self._active, _STATELESS)
         # The header is compared as a whole and never read: there is one for each key.
         self._headers = {_header(key_id): key_id for key_id in keys}
         self._stateless_headers = {_header(key_id, _STATELESS): key_id for key_id in keys}
@@ -39,12 +47,10 @@ class RefreshTokenFormats:
     def mint(self, handle: bytes, session: Session, token_format: RefreshTokenFormat) -> str:
         """Answer the one valid refresh token of `session` at its present generation."""
         if session.is_stateless:
-            return self._sealed(
-                _header(self._active, _STATELESS), {**to_claims(session), **self._common(handle, session)}
-            )
+            return self._sealed(self._stateless_header, {**to_claims(session), **self._common(handle, session)})
         if token_format is RefreshTokenFormat.OPAQUE:
             return self.opaque.mint(handle, session.generation)
-        return self._sealed(_header(self._active), self._common(handle, session))
+        return self._sealed(self._header, self._common(handle, session))
 
     def is_one(self, text: str) -> bool:
         """Whether `text` has the form of a refresh token, genuine or not."""
@@ -74,16 +80,15 @@ class RefreshTokenFormats:
 
     def _sealed(self, header: str, claims: Claims) -> str:
         signing_input = f"{header}.{encode_object(claims)}"
-        return f"{signing_input}.{encode_segment(_tag(self._keys[self._active], signing_input))}"
+        return f"{signing_input}.{_tag(self._keys[self._active], signing_input)}"
 
     def _opened_jwt(self, text: str) -> RefreshToken | None:
         if len(text) > MAX_TOKEN or text.count(".") != SEGMENTS - 1 or not text.isascii():
             return None
-        signing_input, _, tag_segment = text.rpartition(".")
+        signing_input, _, tag = text.rpartition(".")
         header, _, claims_segment = signing_input.partition(".")
         key_id = self._key_id(header)
-        tag = decode_segment(tag_segment)
-        if key_id is None or tag is None or not hmac.compare_digest(_tag(self._keys[key_id], signing_input), tag):
+        if key_id is None or not hmac.compare_digest(_tag(self._keys[key_id], signing_input), tag):
             return None
         claims = decode_object(claims_segment)
         if claims is None or claims.get("iss") != self._issuer:
@@ -92,7 +97,7 @@ class RefreshTokenFormats:
         if token is None or header in self._headers:
             return token
         session = from_claims(claims)
-        return replace(token, session=session) if session and session.grant.session_id == token.session_id else None
+        return replace(token, session=session) if session else None
 
     def _key_id(self, header: str) -> int | None:
         """The key of this exact header."""
@@ -113,6 +118,7 @@ def _header(key_id: int, suffix: str = "") -> str:
     return encode_object({"alg": ALGORITHM, "kid": f"{key_id}{suffix}", "typ": JWT_TYPE})
 
 
-def _tag(key: bytes, signing_input: str) -> bytes:
+def _tag(key: bytes, signing_input: str) -> str:
+    """The last segment, in the one spelling that is accepted."""
     # hmac.digest gives up the interpreter's lock, and getting it back beside a busy writer costs more than the hash.
-    return hmac.new(key, signing_input.encode("ascii"), hashlib.sha256).digest()
+    return encode_segment(hmac.new(key, signing_input.encode("ascii"), hashlib.sha256).digest())

@@ -19,6 +19,7 @@ PREFIX = "tsr1_"
 HANDLE_BYTES = 16
 JWT_TYPE = "rt+jwt"
 HANDLE_CLAIM = "hdl"
+GENERATION_CLAIM = "gen"
 MAX_GENERATION = 2**31 - 1  # what databases hold in four bytes
 _TAG_BYTES = 16
 _BODY_BYTES = 1 + HANDLE_BYTES + 4 + _TAG_BYTES
