@@ -3,41 +3,53 @@
 import asyncio
 from collections.abc import Callable
 
-_QUIET_STEPS = 2
-_MOST_STEPS = 8
+_PATIENCE = 6  # quiet steps
+_PATIENCE_OF_FEW = 2
+_FEW = 8
+_MOST_STEPS = 16
 _PLENTY = 64
-_PROBE_EVERY = 4
+_SOON = 4  # rounds
+_LATE = 64
 
 
 class Gathering:
     """Waits for those who are likely to come, in steps of so many seconds.
 
-    Callers that are answered together come back together, about as many as before. How many that can be is found out
-    by waiting, now and then, until no more come; so groups that have formed apart merge. In between it is enough to
-    wait for as many. When fewer come, fewer and fewer are expected.
+    Callers that are answered together come back together, about as many as before: so it is enough to wait for as many.
+    When fewer come, fewer and fewer are expected. Whether there are more is found out by waiting, now and then, until
+    no more come; so groups that have formed apart merge. The longer there were none, the rarer that is.
     """
 
     def __init__(self, step: float) -> None:
         self._step = step
         self._expected = 0
-        self._rounds = 0
+        self._pause = _SOON  # from one search for more to the next
+        self._rounds = 0  # until the next search
 
     async def more(self, count: Callable[[], int]) -> None:
         """Wait while `count` grows.
 
-        Return when those expected are there, or when nothing came for two steps (one alone may only be the event loop
-        at work on other things). A constant stream would go on for ever: so return after eight steps too, or with so
-        many that more of them gain little.
+        Return when those expected are there, or when nothing came for six steps (those who were answered together are
+        under way for a while, one after the other); for two where few are expected, who gain little by it. A constant
+        stream would go on for ever: so return after sixteen steps too, or with so many that more of them gain little.
         """
-        probing = self._rounds % _PROBE_EVERY == 0
-        self._rounds += 1
-        enough = _PLENTY if probing else min(self._expected, _PLENTY)
+        searching = self._rounds == 0
+        patience = _PATIENCE if self._expected >= _FEW else _PATIENCE_OF_FEW
+        enough = _PLENTY if searching else min(self._expected, _PLENTY)
         quiet = 0
         for _ in range(_MOST_STEPS):
             before = count()
             await asyncio.sleep(self._step)
             after = count()
             quiet = quiet + 1 if after == before else 0
-            if quiet == _QUIET_STEPS or after >= enough:
+            if quiet == patience or after >= enough:
                 break
-        self._expected = max(after, self._expected * 3 // 4 if probing else self._expected)
+        self._learn(after, searching=searching)
+
+    def _learn(self, came: int, *, searching: bool) -> None:
+        if came > self._expected:
+            self._pause = _SOON
+        elif searching:
+            self._pause = min(2 * self._pause, _LATE)
+        self._rounds = (self._pause if searching else self._rounds) - 1
+        self._expected = max(came, self._expected * 3 // 4)
