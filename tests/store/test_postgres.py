@@ -67,15 +67,15 @@ def beginning(name: str) -> Unit[bool]:
     return Unit(decide, session_id=sid(name))
 
 
-def beginning_as_one_of(most: int, name: str) -> Unit[bool]:
-    """A unit that begins a session of ada's with the client phone, unless she has that many already."""
+def beginning_as_one_of(most: int, name: str, subject: str = "ada") -> Unit[bool]:
+    """A unit that begins a session of the subject's with the client phone, unless it has that many already."""
 
     def decide(rows: Rows) -> Effects[bool]:
-        if len(rows.sessions_of(("ada", "phone"))) >= most:
+        if len(rows.sessions_of((subject, "phone"))) >= most:
             return Effects(False)
-        return Effects(True, session=a_session(name))
+        return Effects(True, session=a_session(name, subject=subject))
 
-    return Unit(decide, session_id=sid(name), client_id="phone", owner=("ada", "phone"))
+    return Unit(decide, session_id=sid(name), client_id="phone", owner=(subject, "phone"))
 
 
 def ending(name: str) -> Unit[None]:
@@ -123,6 +123,26 @@ async def test_sessions_that_two_nodes_begin_at_once_are_counted_together(nodes:
     units = [beginning_as_one_of(3, f"session-{number}") for number in range(40)]
     committed = await asyncio.gather(*(nodes[number % 2].commit(unit) for number, unit in enumerate(units)))
     assert sum(each.outcome for each in committed) == 3
+
+
+async def test_logins_and_refreshes_of_two_nodes_never_lock_each_other_out(nodes: list[Store]) -> None:
+    """Each node refreshes sessions of the subject that begins sessions on the other one, whose rows are looked at."""
+    await nodes[0].commit(Unit(lambda _rows: Effects(None, client=Client("phone")), client_id="phone"))
+    for subject in ("ada", "bob"):
+        await asyncio.gather(
+            *(nodes[0].commit(writing(session=a_session(f"{subject} {n}", subject=subject))) for n in range(10))
+        )
+
+    async def use(node: Store, refreshes: str, begins: str) -> None:
+        for turn in range(10):
+            login = beginning_as_one_of(1000, f"{begins} more {turn}", begins)
+            await asyncio.gather(node.commit(login), *(node.commit(rotating(f"{refreshes} {n}")) for n in range(10)))
+
+    await asyncio.gather(use(nodes[0], "ada", "bob"), use(nodes[1], "bob", "ada"))
+    assert isinstance(nodes[0], SqlStore)
+    count = text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+    deadlocks = await nodes[0]._database.read(lambda connection: connection.execute(count).scalar_one())
+    assert deadlocks == 0
 
 
 async def test_of_two_nodes_that_begin_one_session_both_succeed(nodes: list[Store]) -> None:

@@ -36,11 +36,6 @@ class Found:
             if revision is not None and issued_before is not None:
                 self.barriers[key] = Barrier(revision, issued_before)
 
-    def add_all(self, more: "Found") -> None:
-        """Take in what else was found."""
-        self.sessions |= more.sessions
-        self.barriers |= more.barriers
-
 
 class SessionReader:
     """Reads sessions in all the ways in which they are looked for."""
@@ -51,11 +46,11 @@ class SessionReader:
         by_id = _with_barriers(_SESSIONS.join(wanted, wanted.c.session_id == _SESSIONS.c.session_id), _SESSIONS)
         owners = dialect.rowset("owners", _OWNER)
         is_theirs = and_(*(owners.c[column.name] == column for column in _OWNER))
-        owned = _with_barriers(_SESSIONS.join(owners, is_theirs), _SESSIONS).where(_SESSIONS.c.revoked_at.is_(None))
+        owned = select(_SESSIONS.c.session_id).join(owners, is_theirs).where(_SESSIONS.c.revoked_at.is_(None))
         brought = dialect.rowset("brought", [*_OWNER, _SESSIONS.c.device_id])
         self._read = Prepared(dialect, by_id)
         self._lock = Prepared(dialect, _locking(by_id))
-        self._lock_owned = Prepared(dialect, _locking(owned))
+        self._owned = Prepared(dialect, owned)
         self._brought = Prepared(dialect, _with_barriers(brought, brought))
 
     def read(self, connection: Connection, session_ids: Iterable[str]) -> Found:
@@ -66,9 +61,12 @@ class SessionReader:
         """The same, and nobody else changes them until the transaction ends."""
         return self._by_id(connection, self._lock, session_ids)
 
-    def lock_owned(self, connection: Connection, owners: Collection[Owner]) -> Found:
-        """The sessions of `owners` that are not revoked, locked."""
-        return _found(self._lock_owned.run(connection, **self._dialect.pack("owners", sorted(owners))))
+    def owned(self, connection: Connection, owners: Collection[Owner]) -> set[str]:
+        """The ids of the sessions of `owners` that are not revoked."""
+        if not owners:
+            return set()
+        found = self._owned.run(connection, **self._dialect.pack("owners", sorted(owners)))
+        return {session_id for (session_id,) in found}
 
     def brought(self, connection: Connection, sessions: Sequence[Session]) -> Found:
         """Sessions that have no rows, with the barriers that there are for them."""

@@ -49,11 +49,11 @@ class Batch:
     def run(self, connection: Connection, units: Sequence[Unit[Any]]) -> list[Committed[Any]]:
         """Load what `units` ask for, decide, and write; durable when the caller commits."""
         sessions = self._sessions
-        found = sessions.lock(connection, {unit.session_id for unit in units if not unit.brought})
+        # Every node locks in the same order: clients, then sessions, each by their keys. A client's row that is locked
+        # keeps others from adding to its subjects' sessions meanwhile.
         clients = _lock_clients(connection, {unit.client_id for unit in units if unit.client_id})
-        if owners := {unit.owner for unit in units if unit.owner}:
-            # After the clients' rows, which keep others from adding to these sessions meanwhile.
-            found.add_all(sessions.lock_owned(connection, owners))
+        owned = sessions.owned(connection, {unit.owner for unit in units if unit.owner})
+        found = sessions.lock(connection, owned | {unit.session_id for unit in units if not unit.brought})
         brought = sessions.brought(connection, [unit.brought for unit in units if unit.brought])
         rows = WorkingSet(found.sessions, clients, found.barriers | brought.barriers)
         rows.run(units)
