@@ -9,6 +9,8 @@ from tokensvc.domain.access_token import Claims
 
 SEGMENTS = 3
 
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
 _encode_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -19,7 +21,7 @@ def encode_object(value: Mapping[str, object]) -> str:
 
 def encode_segment(data: bytes) -> str:
     """Write bytes as base64url without padding (RFC 7515, 2)."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+    return binascii.b2a_base64(data, newline=False).translate(_URL_SAFE, b"=").decode("ascii")
 
 
 def decode_segment(segment: str) -> bytes | None:

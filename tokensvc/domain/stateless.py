@@ -1,82 +1,82 @@
-"""Owns the session that a stateless refresh token brings along: its claims, written and strictly read."""
+"""Owns the session that a stateless refresh token brings along: its claims, written, and read back equal."""
 
-from typing import Any, Final
+from typing import Any
 
 from tokensvc.domain.access_token import Claims
-from tokensvc.domain.refresh_token import GENERATION_CLAIM, MAX_GENERATION
+from tokensvc.domain.refresh_token import GENERATION_CLAIM
 from tokensvc.domain.session import Device, Grant, Session, Traces
-
-_LATEST: Final = 2**53  # what is beyond it is not exact in JSON
-
-# The claims of what every session has, by the fields of grant and session.
-_NUMBERS: Final = ("started_at", "started_revision", "expires_at", "idle_ttl", "access_ttl")
-_NAMES: Final = {"session_id": "sid", "client_id": "client_id", "subject": "sub"}
-_LISTS: Final = ("scopes", "audiences")
-_STATE: Final = {"generation": GENERATION_CLAIM, "rotated_at": "rotated_at", "used_at": "used_at"}
-# What is left out of a token if it is empty.
-_TEXTS: Final = ("location", "acr", "claims", "credential_digest")
 
 
 def to_claims(session: Session) -> Claims:
-    """Answer what the token has to say of `session`, to be read back equal."""
+    """Answer what the token has to say of `session`: all that every session has, and what else there is."""
     grant = session.grant
-    claims = {name: getattr(grant, name) for name in _NUMBERS}
-    claims |= {claim: getattr(grant, name) for name, claim in _NAMES.items()}
-    claims |= {name: list(getattr(grant, name)) for name in _LISTS}
-    claims |= {claim: getattr(session, name) for name, claim in _STATE.items()}
-    extra: dict[str, Any] = {name: getattr(grant, name) for name in _TEXTS}
-    extra["amr"] = list(grant.amr)
-    extra["auth_time"] = grant.auth_time
-    extra["device"] = _parts(grant.device.id, grant.device.name, grant.device.platform)
-    extra["login"] = _parts(grant.login.ip, grant.login.user_agent)
-    extra["last_seen"] = _parts(session.last_seen.ip, session.last_seen.user_agent)
-    extra["last_location"] = session.last_location
-    return claims | {name: value for name, value in extra.items() if value or value == 0}
+    return {
+        "sub": grant.subject,
+        "client_id": grant.client_id,
+        "sid": grant.session_id,
+        "scopes": grant.scopes,
+        "audiences": grant.audiences,
+        "started_at": grant.started_at,
+        "started_revision": grant.started_revision,
+        "expires_at": grant.expires_at,
+        "idle_ttl": grant.idle_ttl,
+        "access_ttl": grant.access_ttl,
+        GENERATION_CLAIM: session.generation,
+        "rotated_at": session.rotated_at,
+        "used_at": session.used_at,
+    } | _extras(session)
 
 
 def from_claims(claims: Claims) -> Session | None:
-    """Read a session; None if anything is missing or not of its exact type. Nothing is converted or guessed."""
+    """Read the session of a token whose MAC was checked, so that we have written it; None if it is not all there."""
+    read: dict[str, Any] = dict(claims)
     try:
-        fields: dict[str, Any] = {name: _number(claims[name]) for name in _NUMBERS}
-        fields |= {name: _text(claims[claim]) for name, claim in _NAMES.items()}
-        fields |= {name: _texts(claims[name]) for name in _LISTS}
-        fields |= {name: _text(claims.get(name, "")) for name in _TEXTS}
-        fields["amr"] = _texts(claims.get("amr", []))
-        fields["auth_time"] = _number(claims["auth_time"]) if "auth_time" in claims else None
-        fields["device"] = Device(*_texts(claims["device"], count=3)) if "device" in claims else Device()
-        fields["login"] = _traces(claims, "login")
-        state: dict[str, Any] = {name: _number(claims[claim]) for name, claim in _STATE.items()}
-        state["last_seen"] = _traces(claims, "last_seen")
-        state["last_location"] = _text(claims.get("last_location", ""))
-    except (KeyError, TypeError):
+        grant = Grant(
+            read["sid"],
+            read["client_id"],
+            read["sub"],
+            tuple(read["scopes"]),
+            tuple(read["audiences"]),
+            read["started_at"],
+            read["started_revision"],
+            read["expires_at"],
+            read["idle_ttl"],
+            read["access_ttl"],
+            Device(*read.get("device", ())),
+            Traces(*read.get("login", ())),
+            read.get("location", ""),
+            read.get("auth_time"),
+            read.get("acr", ""),
+            tuple(read.get("amr", ())),
+            read.get("claims", ""),
+            read.get("credential_digest", ""),
+        )
+        return Session(
+            grant,
+            read[GENERATION_CLAIM],
+            read["rotated_at"],
+            read["used_at"],
+            last_seen=Traces(*read.get("last_seen", ())),
+            last_location=read.get("last_location", ""),
+            is_stateless=True,
+        )
+    except KeyError:
         return None
-    if state["generation"] > MAX_GENERATION:
-        return None
-    return Session(Grant(**fields), **state, is_stateless=True)
 
 
-def _parts(*texts: str) -> list[str]:
-    """All of `texts`; nothing if none says anything."""
-    return list(texts) if any(texts) else []
-
-
-def _traces(claims: Claims, name: str) -> Traces:
-    return Traces(*_texts(claims[name], count=2)) if name in claims else Traces()
-
-
-def _number(value: object) -> int:
-    if type(value) is not int or not 0 <= value < _LATEST:  # bool is an int to isinstance
-        raise TypeError
-    return value
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
-
-
-def _texts(value: object, *, count: int | None = None) -> tuple[str, ...]:
-    if not isinstance(value, list) or count not in (None, len(value)):
-        raise TypeError
-    return tuple(map(_text, value))
+def _extras(session: Session) -> Claims:
+    """What some sessions have, without what is empty."""
+    grant, device, login, seen = session.grant, session.grant.device, session.grant.login, session.last_seen
+    extras = {
+        "device": [device.id, device.name, device.platform] if device.id or device.name or device.platform else None,
+        "login": [login.ip, login.user_agent] if login.ip or login.user_agent else None,
+        "last_seen": [seen.ip, seen.user_agent] if seen.ip or seen.user_agent else None,
+        "location": grant.location or None,
+        "last_location": session.last_location or None,
+        "auth_time": grant.auth_time,
+        "acr": grant.acr or None,
+        "amr": grant.amr or None,
+        "claims": grant.claims or None,
+        "credential_digest": grant.credential_digest or None,
+    }
+    return {name: value for name, value in extras.items() if value is not None}
