@@ -8,7 +8,6 @@ with a key of this service alone, by which no access token is ever verified.
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import replace
 
 from tokensvc.crypto.key_ring import RefreshTokenMac
 from tokensvc.crypto.segments import SEGMENTS, decode_object, decode_segment, encode_object, encode_segment
@@ -40,9 +39,9 @@ class RefreshTokenFormats:
         self._issuer = issuer
         self._active = max(keys)
         self._header, self._stateless_header = _header(self._active), _header(self._active, _STATELESS)
-        # The header is compared as a whole and never read: there is one for each key.
-        self._headers = {_header(key_id): key_id for key_id in keys}
-        self._stateless_headers = {_header(key_id, _STATELESS): key_id for key_id in keys}
+        # The header is compared as a whole and never read: there are two for each key.
+        self._headers = {_header(key_id): (key_id, False) for key_id in keys}
+        self._headers |= {_header(key_id, _STATELESS): (key_id, True) for key_id in keys}
 
     def mint(self, handle: bytes, session: Session, token_format: RefreshTokenFormat) -> str:
         """Answer the one valid refresh token of `session` at its present generation."""
@@ -54,7 +53,7 @@ class RefreshTokenFormats:
 
     def is_one(self, text: str) -> bool:
         """Whether `text` has the form of a refresh token, genuine or not."""
-        return text.startswith(PREFIX) or self._key_id(text.partition(".")[0]) is not None
+        return text.startswith(PREFIX) or text.partition(".")[0] in self._headers
 
     def open(self, text: str) -> RefreshToken | None:
         """Read a token of any format; None unless it is genuine."""
@@ -87,31 +86,24 @@ class RefreshTokenFormats:
             return None
         signing_input, _, tag = text.rpartition(".")
         header, _, claims_segment = signing_input.partition(".")
-        key_id = self._key_id(header)
-        if key_id is None or not hmac.compare_digest(_tag(self._keys[key_id], signing_input), tag):
+        key_id, is_stateless = self._headers.get(header, (0, False))
+        if not key_id or not hmac.compare_digest(_tag(self._keys[key_id], signing_input), tag):
             return None
         claims = decode_object(claims_segment)
         if claims is None or claims.get("iss") != self._issuer:
             return None
-        token = _from_claims(key_id, claims)
-        if token is None or header in self._headers:
-            return token
-        session = from_claims(claims)
-        return replace(token, session=session) if session else None
-
-    def _key_id(self, header: str) -> int | None:
-        """The key of this exact header."""
-        return self._headers.get(header) or self._stateless_headers.get(header)
+        session = from_claims(claims) if is_stateless else None
+        return None if is_stateless and session is None else _from_claims(key_id, claims, session)
 
 
-def _from_claims(key_id: int, claims: Claims) -> RefreshToken | None:
+def _from_claims(key_id: int, claims: Claims, session: Session | None) -> RefreshToken | None:
     encoded, generation = claims.get(HANDLE_CLAIM), claims.get(GENERATION_CLAIM)
     handle = decode_segment(encoded) if isinstance(encoded, str) else None
     if handle is None or len(handle) != HANDLE_BYTES:
         return None
     if not isinstance(generation, int) or isinstance(generation, bool) or not 0 <= generation <= MAX_GENERATION:
         return None
-    return RefreshToken(key_id, handle, generation)
+    return RefreshToken(key_id, handle, generation, session)
 
 
 def _header(key_id: int, suffix: str = "") -> str:

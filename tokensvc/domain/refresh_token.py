@@ -42,7 +42,7 @@ class RefreshToken:
     @property
     def session_id(self) -> str:
         """The public name of the session: a truncated hash of the handle, 22 characters of base64url."""
-        return session_id_of(self.handle)
+        return self.session.grant.session_id if self.session else session_id_of(self.handle)
 
 
 def session_id_of(handle: bytes) -> str:
