@@ -145,6 +145,21 @@ async def test_logins_and_refreshes_of_two_nodes_never_lock_each_other_out(nodes
     assert deadlocks == 0
 
 
+@pytest.mark.parametrize(("name", "subject"), [("refused by the server", "nul\0"), ("not even sent", "half \ud800")])
+async def test_a_unit_that_cannot_be_written_fails_alone(store: SqlStore, name: str, subject: str) -> None:
+    """Its caller is told of a defect, not of an outage; the others of its batch go on, on the same connection."""
+    backend = text("SELECT pg_backend_pid()")
+    before = await store._database.write(lambda connection: connection.execute(backend).scalar_one())
+    units = [rotating(), writing(session=a_session("bad", subject=subject)), writing(session=a_session(name))]
+    done, failed, other = await asyncio.gather(*map(store.commit, units), return_exceptions=True)
+    assert not isinstance(done, BaseException)
+    assert not isinstance(other, BaseException)
+    assert isinstance(failed, Exception)
+    assert not isinstance(failed, RefusedError)
+    assert (await stored(store, name)).generation == 0
+    assert await store._database.write(lambda connection: connection.execute(backend).scalar_one()) == before
+
+
 async def test_of_two_nodes_that_begin_one_session_both_succeed(nodes: list[Store]) -> None:
     """One inserts the row, the other decides again and finds it: fifty times, and never an error."""
     for place in range(50):

@@ -137,7 +137,10 @@ def _sqlstate(error: BaseException) -> str:
 
 
 def _is_defect(error: BaseException) -> bool:
-    return _sqlstate(error)[:2] in _DEFECTS
+    """Whether what was asked for is to blame, and the connection as good as before."""
+    if isinstance(error, _ERRORS):
+        return _sqlstate(error)[:2] in _DEFECTS or isinstance(error, ValueError)  # what the driver cannot write
+    return isinstance(error, Exception) and not isinstance(error, _ConflictError)
 
 
 def _driver(connection: Connection) -> asyncpg.Connection:
