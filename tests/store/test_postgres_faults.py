@@ -106,3 +106,36 @@ async def test_whichever_statement_cuts_the_connection_all_is_done_once(
             assert (await stored(store)).generation == generation + 1
         statement += 1
     assert "COMMIT" in faulty.seen
+
+
+FAREWELL = asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress")
+
+
+async def test_a_connection_that_is_saying_farewell_is_replaced(
+    store: SqlStore, faulty: FaultyEngine, path: Path
+) -> None:
+    """The server ends a connection just when it is to be used, at each statement in turn: as if it had broken."""
+    faulty.error = FAREWELL
+    statement = 0
+    while True:
+        generation = (await stored(store)).generation
+        faulty.restart(fails_at=statement)
+        answers = await commit_all(store, [rotating()])
+        if len(faulty.seen) <= statement:
+            break
+        if faulty.seen[statement] == "COMMIT":
+            assert [answer.reason for answer in answers] == [Reason.STORE_UNAVAILABLE]
+        else:
+            assert [answer.outcome for answer in answers] == [generation + 1], faulty.seen[statement]
+        statement += 1
+    assert "COMMIT" in faulty.seen
+
+
+async def test_a_look_on_such_a_connection_reads_everything_anew(store: SqlStore, faulty: FaultyEngine) -> None:
+    """The readers get their view from a new connection."""
+    await store.view()
+    await store.commit(writing(log=(an_entry(),)))
+    faulty.error = FAREWELL
+    faulty.restart(fails_at=0)
+    assert (await store.view()).revision == 1
+    assert len(faulty.seen) > 1

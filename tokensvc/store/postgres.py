@@ -17,8 +17,16 @@ from tokensvc.store.postgres_url import data_source
 
 T = TypeVar("T")
 
-# SQLAlchemy's errors wrap those of the driver, which come as they are from prepared statements.
-_ERRORS = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+# SQLAlchemy's errors wrap those of the driver, which come as they are from prepared statements. An internal error of
+# the driver is what it says between the server's farewell and the end of the connection.
+_ERRORS = (
+    SQLAlchemyError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 
 # Another node was at the same rows: serialization failure, deadlock, and a row that it was first to insert.
 _CONFLICTS: Final = frozenset({"40001", "40P01", "23505"})
@@ -106,7 +114,7 @@ class PostgresDatabase:
                 self.dialect.execute(connection, begin, ())
                 result = work(connection)
             except Exception as error:
-                if connection.invalidated or _driver(connection).is_closed():  # before COMMIT: nothing counts for sure
+                if _is_broken(connection, error):  # before COMMIT: nothing counts for sure
                     raise _ConflictError from error
                 if _is_defect(error):
                     self.dialect.execute(connection, "ROLLBACK", ())
@@ -137,10 +145,12 @@ def _sqlstate(error: BaseException) -> str:
 
 
 def _is_defect(error: BaseException) -> bool:
-    """Whether what was asked for is to blame, and the connection as good as before."""
-    if isinstance(error, _ERRORS):
-        return _sqlstate(error)[:2] in _DEFECTS or isinstance(error, ValueError)  # what the driver cannot write
-    return isinstance(error, Exception) and not isinstance(error, _ConflictError)
+    """Whether what was asked for is to blame, and the connection is as good as before."""
+    return _sqlstate(error)[:2] in _DEFECTS or isinstance(error, ValueError)  # which the driver raises for values
+
+
+def _is_broken(connection: Connection, error: Exception) -> bool:
+    return connection.invalidated or isinstance(error, asyncpg.InternalClientError) or _driver(connection).is_closed()
 
 
 def _driver(connection: Connection) -> asyncpg.Connection:
