@@ -107,7 +107,9 @@ def _successors(family: Family) -> Iterator[Violation]:
             if refresh.session != family.session:
                 yield Violation(Rule.ABOUT_IT, "a refresh answered for another session", (family.issues[0], refresh))
             if not family.keeps(token, refresh):
-                yield from given(refresh.refresh_token, token, refresh)
+                # Siblings that no row tells apart have one successor if they are presented in the same moment.
+                origin = token if family.consumes(token, refresh) else "siblings"
+                yield from given(refresh.refresh_token, origin, refresh)
             yield from given(refresh.access_token, refresh.name, refresh)
 
 

@@ -253,3 +253,14 @@ def test_stateless_tokens_may_be_presented_as_often_as_one_likes() -> None:
     story.refresh("s3", outcome=REVOKED)
     story.look("s0", False)
     assert story.violations() == []
+
+
+def test_siblings_may_have_one_successor() -> None:
+    """Two stateless tokens that came from one, presented in the same moment, are answered with the same token."""
+    story = Story(rotates=Rotates.UNNOTICED, retries=False)
+    story.issue()
+    story.refresh("s0", successor="s1")
+    story.refresh("s0", successor="s2")
+    story.refresh("s1", successor="s3")
+    story.refresh("s2", successor="s3")
+    assert story.violations() == []
