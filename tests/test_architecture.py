@@ -31,9 +31,12 @@ LAYERS = {
     "ports": layer("domain"),
     "services": layer("domain ports", "structlog"),
     "gathering": layer(),
-    "store": layer("domain ports gathering", "sqlalchemy structlog alembic asyncpg"),
+    "sharing": layer("domain"),
+    "store": layer("domain ports gathering sharing", "sqlalchemy structlog alembic asyncpg"),
     "crypto": layer("domain ports", "jwt cryptography"),
-    "rpc": layer("domain ports services gathering", "grpc google grpc_health grpc_reflection tokensvc_pb structlog"),
+    "rpc": layer(
+        "domain ports services gathering sharing", "grpc google grpc_health grpc_reflection tokensvc_pb structlog"
+    ),
     "config": layer("", "pydantic pydantic_settings"),
     "app": layer("config domain ports services store crypto rpc", "grpc google tokensvc_pb"),
     "cli": layer(

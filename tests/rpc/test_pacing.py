@@ -5,12 +5,17 @@ from collections import Counter
 from itertools import pairwise
 
 from tests.virtual_time import run
+from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.rpc.pacing import PaceCounts, Pacer
 
 TICK = 0.0015
 
 
-async def caller(pacer: Pacer, calls: int, pause: float, turns: list[float]) -> None:
+async def nothing() -> None:
+    """What these callers need."""
+
+
+async def caller(pacer: Pacer[None], calls: int, pause: float, turns: list[float]) -> None:
     """Call again and again, with a pause after each answer."""
     loop = asyncio.get_running_loop()
     for _ in range(calls):
@@ -24,7 +29,7 @@ def test_a_quiet_server_never_waits() -> None:
 
     async def scenario() -> tuple[float, list[float]]:
         turns: list[float] = []
-        await caller(Pacer(TICK), calls=50, pause=0.01, turns=turns)
+        await caller(Pacer(TICK, nothing), calls=50, pause=0.01, turns=turns)
         return asyncio.get_running_loop().time(), turns
 
     elapsed, turns = run(scenario())
@@ -36,7 +41,7 @@ def test_a_fast_lone_caller_waits_for_few_of_its_calls() -> None:
     """One caller that calls without a pause is tried on a tick now and then; nearly all of its calls go on at once."""
 
     async def scenario() -> float:
-        await caller(Pacer(TICK), calls=10_000, pause=0.00015, turns=[])
+        await caller(Pacer(TICK, nothing), calls=10_000, pause=0.00015, turns=[])
         return asyncio.get_running_loop().time()
 
     assert run(scenario()) < 1.04 * 10_000 * 0.00015
@@ -47,7 +52,7 @@ def test_under_load_calls_go_on_together() -> None:
 
     async def scenario() -> list[float]:
         turns: list[float] = []
-        pacer = Pacer(TICK)
+        pacer = Pacer(TICK, nothing)
         await asyncio.gather(*(caller(pacer, 200, 0.0002, turns) for _ in range(64)))
         return turns
 
@@ -62,7 +67,7 @@ def test_few_callers_are_left_alone_after_a_try() -> None:
     """Eight fast callers are too few to gain anything: after a short try each 100 ms they go on at once."""
 
     async def scenario() -> float:
-        pacer = Pacer(TICK)
+        pacer = Pacer(TICK, nothing)
         await asyncio.gather(*(caller(pacer, 10_000, 0.001, []) for _ in range(8)))
         return asyncio.get_running_loop().time()
 
@@ -73,7 +78,7 @@ def test_zero_turns_it_off() -> None:
     """Without a tick nobody ever waits."""
 
     async def scenario() -> float:
-        pacer = Pacer(0)
+        pacer = Pacer(0, nothing)
         await asyncio.gather(*(caller(pacer, 100, 0, []) for _ in range(64)))
         return asyncio.get_running_loop().time()
 
@@ -84,7 +89,7 @@ def test_a_cancelled_caller_takes_nobody_with_it() -> None:
     """Of two that wait for a tick one is cancelled; the other goes on."""
 
     async def scenario() -> list[str]:
-        pacer = Pacer(TICK, busy=1)
+        pacer = Pacer(TICK, nothing, busy=1)
         first, second = (asyncio.create_task(pacer.turn()) for _ in range(2))
         await asyncio.sleep(0)
         first.cancel()
@@ -98,10 +103,54 @@ def test_what_was_done_is_counted() -> None:
     """How many RPCs passed, and how many of them together on how many ticks."""
 
     async def load() -> PaceCounts:
-        pacer = Pacer(TICK)
+        pacer = Pacer(TICK, nothing)
         await asyncio.gather(*(pacer.turn() for _ in range(30)))
         return pacer.counts
 
     counts = run(load())
     assert (counts.rpcs, counts.ticks) == (30, 1)
     assert 0 < counts.paced < 30
+
+
+class Looks:
+    """Counts how often it was asked, and fails from then on where the test says."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.error: Exception | None = None
+
+    async def look(self) -> int:
+        """Which look this was."""
+        await asyncio.sleep(0)
+        self.count += 1
+        if self.error:
+            raise self.error
+        return self.count
+
+
+def test_what_all_need_is_asked_for_once() -> None:
+    """Those who go on together get one answer, asked for when all of them had come; one by itself gets its own."""
+
+    async def scenario() -> tuple[int, list[int]]:
+        looks = Looks()
+        pacer = Pacer(TICK, looks.look, busy=2)
+        return await pacer.turn(), await asyncio.gather(*(pacer.turn() for _ in range(30)))
+
+    assert run(scenario()) == (1, [2] * 30)
+
+
+def test_a_refusal_is_each_callers_own() -> None:
+    """When what all need cannot be had, each is told so by an error of its own; the next ones are served."""
+
+    async def scenario() -> tuple[list[int | BaseException], int]:
+        looks = Looks()
+        looks.error = RefusedError(Reason.STORE_UNAVAILABLE, "gone")
+        pacer = Pacer(TICK, looks.look, busy=1)
+        refused = await asyncio.gather(*(pacer.turn() for _ in range(30)), return_exceptions=True)
+        looks.error = None
+        return refused, await pacer.turn()
+
+    refused, after = run(scenario())
+    assert {str(error) for error in refused} == {"gone"}
+    assert len({id(error) for error in refused}) == 30
+    assert after == 2

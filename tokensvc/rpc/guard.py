@@ -62,8 +62,8 @@ class Guard:
         self._refusals = refusals
         self._clock = clock
         self._streams = Streams(store, clock)
-        self._arrivals = Pacer(pace)
-        self._answers = Pacer(pace)
+        self._arrivals = Pacer(pace, store.view)
+        self._answers = Pacer(pace, _nothing)
         self.under_way = 0  # RPCs whose answer is not ready
 
     @property
@@ -117,9 +117,8 @@ class Guard:
 
     def _unary(self, name: str, method: Method) -> Handler:
         async def serve(request: Any, context: Context) -> Message:
-            await self._arrivals.turn()
             staleness = method.max_staleness(request) if method.max_staleness else 0
-            view = await self._store.view(max_staleness=staleness)
+            view = await (self._store.view(max_staleness=staleness) if staleness else self._arrivals.turn())
             caller = self._caller(name, view, context)
             answer = await self._noting(method.serve(Call(caller, view), request), name, view, caller, request)
             await self._answers.turn()
@@ -163,6 +162,10 @@ class Guard:
                 raise RefusedError(Reason.STORE_UNAVAILABLE, "the database has not answered in time") from None
 
         return serve_in_time
+
+
+async def _nothing() -> None:
+    """What answers need before they are sent."""
 
 
 async def abort(context: Context, refusal: RefusedError) -> NoReturn:

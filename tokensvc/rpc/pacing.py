@@ -1,9 +1,14 @@
 """Owns pacing: under load RPCs go on in groups, on a shared tick, because waking threads costs more than they do."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from tokensvc.gathering import Gathering
+from tokensvc.sharing import share, share_error
+
+T = TypeVar("T")
 
 _WINDOW = 0.01
 _REST = 0.1
@@ -22,39 +27,43 @@ class PaceCounts:
     ticks: int = 0
 
 
-class Pacer:
-    """Makes RPCs that arrive close together take their turns together.
+class Pacer(Generic[T]):
+    """Makes RPCs that arrive close together take their turns together, and asks `prepare` once for all of them.
 
     Most of an RPC's cost in grpc.aio is waking the threads inside it; a group of RPCs that go on in the same moment
     wakes them once. Whether that pays cannot be seen from the rate, which is high for a lone fast caller too: so a busy
     server tries a few ticks, and goes on as long as they gather enough; when they do not, it rests.
 
-    RPCs pass twice: on their way in, to look at the database together, and on their way out, because what wakes most is
-    sending an answer. Between the two each does its own work, which takes longer than the sending.
+    RPCs pass twice: on their way in, to look at the database once for all, and on their way out, because what wakes
+    most is sending an answer. Between the two each does its own work, which takes longer than the sending.
     """
 
-    def __init__(self, tick: float, *, enough: int = 9, busy: int = 8) -> None:
+    def __init__(self, tick: float, prepare: Callable[[], Awaitable[T]], *, enough: int = 9, busy: int = 8) -> None:
         self._tick = tick
+        self._prepare = prepare
         self._gathering = Gathering(tick)
         self._enough = enough  # RPCs a tick that make pacing pay
         self._busy = busy  # arrivals in one window that make a try worth while
-        self._waiting: list[asyncio.Future[None]] = []
+        self._waiting: list[asyncio.Future[T]] = []
         self._ticking: asyncio.Task[None] | None = None
         self._average = 0.0  # RPCs a tick over the last few; zero between tries
         self._window_ends = 0.0
         self._arrivals = 0
         self.counts = PaceCounts()
 
-    async def turn(self) -> None:
-        """Return when the caller may go on: at once while pacing does not pay, else at the next tick."""
+    async def turn(self) -> T:
+        """Return when the caller may go on, at once while pacing does not pay, else at the next tick.
+
+        The answer is what `prepare` has answered when it was asked after this call.
+        """
         self.counts.rpcs += 1
         if self._ticking is None:
             if not self._tick or not (self._average or self._is_busy()):
-                return
+                return await self._prepare()
             self._ticking = asyncio.create_task(self._run_tick())
-        future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
-        await future
+        return await future
 
     def _is_busy(self) -> bool:
         """Whether enough RPCs have arrived within a short time to try a tick."""
@@ -70,9 +79,12 @@ class Pacer:
         self.counts.ticks += 1
         self.counts.paced += len(waiting)
         self._judge(len(waiting))
-        for future in waiting:
-            if not future.done():
-                future.set_result(None)
+        try:
+            prepared = await self._prepare()
+        except Exception as error:  # noqa: BLE001 - what it is concerns the callers
+            share_error(waiting, error)
+        else:
+            share(waiting, prepared)
 
     def _judge(self, gathered: int) -> None:
         # A try begins with credit: RPCs come together only because of the ticks, so the first ones gather few.

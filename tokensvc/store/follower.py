@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.view import View
 from tokensvc.ports import Clock
+from tokensvc.sharing import share, share_error
 from tokensvc.store.database import Database
 from tokensvc.store.log_reader import Tail, TailReader, advance, begin_reading, read_page
-from tokensvc.store.outages import answer_error
 
 _FORGET_EVERY = 60_000
 _SEVERAL = 3
@@ -114,12 +114,9 @@ class Follower:
         try:
             view = self._unchanged() or await self._look()
         except Exception as error:  # noqa: BLE001 - what it is concerns the readers
-            for future in waiting:
-                answer_error(future, error)
+            share_error(waiting, error)
         else:
-            for future in waiting:
-                if not future.done():
-                    future.set_result(view)
+            share(waiting, view)
 
     async def _look(self) -> View:
         self.counts.reads += 1

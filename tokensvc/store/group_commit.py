@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 from tokensvc.gathering import Gathering
 from tokensvc.ports import Committed, Unit
-from tokensvc.store.outages import answer_error, is_outage
+from tokensvc.sharing import share_error
+from tokensvc.store.outages import is_outage
 
 T = TypeVar("T")
 Transact = Callable[[Sequence[Unit[Any]]], Awaitable[Sequence[Committed[Any]]]]
@@ -74,8 +75,7 @@ class GroupCommit:
             results = await self._transact([unit for unit, _ in batch])
         except Exception as error:  # noqa: BLE001 - what one unit's decision or row raises concerns that unit alone
             if len(batch) == 1 or is_outage(error):
-                for _, future in batch:
-                    answer_error(future, error)
+                share_error((future for _, future in batch), error)
             else:
                 for waiting in batch:
                     await self._serve([waiting])

@@ -1,9 +1,7 @@
 """Owns what is said of a database that fails: the refusal, and a line in the log, but not one for each call."""
 
-import asyncio
 import time
 from collections.abc import Callable
-from typing import Any
 
 import structlog
 
@@ -42,14 +40,3 @@ def unavailable() -> RefusedError:
 def is_outage(error: Exception) -> bool:
     """Whether `error` is the database's and not that of what was asked of it."""
     return isinstance(error, RefusedError) and error.reason is Reason.STORE_UNAVAILABLE
-
-
-def answer_error(future: "asyncio.Future[Any]", error: Exception) -> None:
-    """Answer one of several callers who share `error`, if it still waits."""
-    if future.done():
-        return
-    if is_outage(error):  # each caller raises one of its own, so that their tracebacks do not mix
-        own = RefusedError(Reason.STORE_UNAVAILABLE, str(error))
-        own.__cause__ = error.__cause__
-        error = own
-    future.set_exception(error)
