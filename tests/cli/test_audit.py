@@ -4,9 +4,14 @@ import json
 import os
 import sqlite3
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
+from tokensvc_pb.v1 import audit_service_pb2 as pb
+from tokensvc_pb.v1.audit_service_pb2_grpc import AuditServiceServicer, add_AuditServiceServicer_to_server
 
 from tests.cli.conftest import LiveServer, Run, call_as, json_of
 from tests.cli.processes import LIMIT, TOKENSVC, plain_environment
@@ -91,11 +96,63 @@ def test_who_may_not_read_the_trail_is_refused(run: Run, server: LiveServer, mon
         assert "CALLER_NOT_PERMITTED" in run("audit", command, exit_code=71).stderr
 
 
+@pytest.mark.parametrize("after", ["-1", "x", str(2**63 - 1), "9" * 20])
+def test_a_number_that_no_event_has_is_wrong_usage(run: Run, after: str) -> None:
+    """It is not sent at all."""
+    assert "--after" in run("audit", "tail", "--after", after, exit_code=2).stderr
+
+
+class EndingTrail(AuditServiceServicer):
+    """A server whose streams begin behind event 41, have `numbers`, and end as `end` says."""
+
+    def __init__(self, *numbers: int, begins: bool = True, end: grpc.StatusCode = grpc.StatusCode.OK) -> None:
+        self._numbers, self._begins, self._end = numbers, begins, end
+
+    def WatchAuditEvents(self, _request: pb.WatchAuditEventsRequest, context: Any) -> Any:
+        """The stream."""
+        if self._begins:
+            context.send_initial_metadata((("tokensvc-after-sequence", "41"),))
+        for number in self._numbers:
+            yield pb.WatchAuditEventsResponse(event=pb.AuditEvent(sequence=number))
+        if self._end is not grpc.StatusCode.OK:
+            context.abort(self._end, "gone")
+
+
+@pytest.mark.parametrize(
+    ("trail", "said"),
+    [
+        (EndingTrail(), "ended the stream; go on with --after 41"),
+        (EndingTrail(42, 43), "ended the stream; go on with --after 43"),
+        (EndingTrail(end=grpc.StatusCode.UNAVAILABLE), "gone; go on with --after 41"),
+        (EndingTrail(42, end=grpc.StatusCode.UNAVAILABLE), "gone; go on with --after 42"),
+        (EndingTrail(begins=False, end=grpc.StatusCode.UNAVAILABLE), "gone\n"),
+    ],
+    ids=["nothing seen", "some seen", "nothing seen, outage", "some seen, outage", "never begun"],
+)
+def test_tail_says_where_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch, trail: EndingTrail, said: str) -> None:
+    """However the stream ends, and though no event has come: so nothing that comes meanwhile is lost."""
+    server = grpc.server(ThreadPoolExecutor(1))
+    add_AuditServiceServicer_to_server(trail, server)
+    monkeypatch.setenv("TOKENSVC_ADDRESS", f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}")
+    monkeypatch.setenv("TOKENSVC_CLIENT_ID", "anybody")
+    server.start()
+    try:
+        assert said in run("audit", "tail", exit_code=78 if "gone" in said else 1).stderr
+    finally:
+        server.stop(None).wait()
+
+
 def trail(run: Run) -> Path:
     """A database with some events, each of a process of its own."""
     for name in ("one", "two", "three"):
         run("client", "create", name, *DATA)
     return Path("d/tokensvc.db")
+
+
+def test_verify_fails_where_there_is_no_database(run: Run) -> None:
+    """A directory that was mistyped has no trail that could be intact, and gets none."""
+    assert "no database" in run("audit", "verify", *DATA, exit_code=2).stderr
+    assert not Path("d").exists()
 
 
 def test_verify_says_that_the_trail_is_intact(run: Run) -> None:
@@ -132,6 +189,31 @@ def test_verify_holds_the_trail_against_heads_that_were_kept(run: Run) -> None:
     assert "removed before their time" in said
 
 
+def test_verify_finds_an_event_in_no_chain(run: Run) -> None:
+    """One that was put in: it is named, with and without what was kept."""
+    path = trail(run)
+    Path("heads.json").write_text(run("audit", "verify", *DATA, "--json").stdout)
+    with sqlite3.connect(path) as database:
+        columns = "at, type, caller, client_id, subject, session_id, reason, ip, details"
+        database.execute(f"INSERT INTO audit_events ({columns}) SELECT {columns} FROM audit_events LIMIT 1")
+    said = run("audit", "verify", *DATA, exit_code=1).stdout
+    assert [line.split()[:4] for line in said.splitlines()[-2:]] == [["chains:", "3"], ["no", "chain:", "number", "4:"]]
+    assert "more events" in run("audit", "verify", *DATA, "--expect", "heads.json", exit_code=1).stdout
+
+
+def test_verify_misses_a_beginning_that_was_taken_away(run: Run) -> None:
+    """The output of --json says of the first event of each day when it may be pruned."""
+    path = trail(run)
+    Path("heads.json").write_text(run("audit", "verify", *DATA, "--json").stdout)
+    with sqlite3.connect(path) as database:
+        database.executescript(
+            "UPDATE audit_chains SET base_position = 1, base_hash = (SELECT hash FROM audit_events WHERE chain = 1)"
+            " WHERE chain = 1; DELETE FROM audit_events WHERE chain = 1"
+        )
+    run("audit", "verify", *DATA)
+    assert "chain 1" in run("audit", "verify", *DATA, "--expect", "heads.json", exit_code=1).stdout
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "{}", "[]", "\x00", '{"heads": 1}', '{"heads": [{}]}', json.dumps({"heads": [dict.fromkeys(HEAD, "1")]})],
@@ -161,4 +243,4 @@ def test_the_pasted_examples_of_verify_work_one_after_the_other(run: Run) -> Non
         check=False,
     )
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout.count("intact") == 2
+    assert ended.stdout.count("intact:   ") == 1

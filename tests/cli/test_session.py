@@ -70,3 +70,8 @@ def test_an_unknown_session_is_not_found(run: Run, session_id: str) -> None:
 def test_list_without_a_filter_is_refused_by_the_server(run: Run) -> None:
     """A subject or a client is required."""
     assert "field:" in run("session", "list", exit_code=67).stderr
+
+
+def test_a_mark_that_ends_too_far_away_is_wrong_usage(run: Run) -> None:
+    """There is no such moment."""
+    assert "--for" in run("session", "flag", "ada", "--for", "999999999d", exit_code=2).stderr

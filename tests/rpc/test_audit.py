@@ -10,6 +10,8 @@ from tests.harness import Caller, Service, failure
 from tests.rpc.steps import issue, refresh, revoke
 from tests.rpc.tables import tables_of
 from tokensvc.domain.client import Permission
+from tokensvc.domain.effects import AuditEvent, Effects
+from tokensvc.ports import Unit
 
 
 @pytest.fixture
@@ -104,8 +106,8 @@ def _token(place: str) -> str:
         ({"session_id": "a\nb"}, "filter.session_id"),
         ({"types": [""]}, "filter.types"),
         ({"types": ["x"] * 101}, "filter.types"),
-        ({"from_time": {"seconds": 2**60}}, "from_time"),
-        ({"to_time": {"nanos": -1}}, "to_time"),
+        ({"from_time": {"seconds": 2**60}}, "filter.from_time"),
+        ({"to_time": {"nanos": -1}}, "filter.to_time"),
     ],
     ids=lambda value: str(value)[:50],
 )
@@ -121,3 +123,18 @@ async def test_nobody_reads_the_trail_without_the_permission(service: Service, b
     """Every other permission is not enough."""
     refused = await failure(listed(bff))
     assert (refused.code.name, refused.reason) == ("PERMISSION_DENIED", "CALLER_NOT_PERMITTED")
+
+
+async def test_a_page_has_as_many_bytes_as_a_caller_takes(service: Service, admin: Caller) -> None:
+    """However long its events are: the pages together show them all."""
+    long = AuditEvent("long", service.clock(), details={"scope": "x" * 45_000})
+    await service.store.commit(Unit(lambda _rows: Effects(None, audit=(long,) * 100)))
+    seen: list[int] = []
+    page_token = ""
+    while True:
+        page = await listed(admin, 1000, page_token)
+        assert page.ByteSize() < 4 * 1024 * 1024
+        seen += [event.sequence for event in page.events]
+        if not (page_token := page.next_page_token):
+            break
+    assert seen == [*range(101, 0, -1)]

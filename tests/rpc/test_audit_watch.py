@@ -18,6 +18,8 @@ from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.policy import DAY
 from tokensvc.domain.revocation import EntryKind, LogEntry
 from tokensvc.ports import AuditFilter, AuditPage, AuditQuery, Rows, Unit
+from tokensvc.rpc import streams
+from tokensvc.services.clients import OPERATOR
 
 LIMIT = 30  # seconds after which a test has failed
 LONG_AGO = 1  # the number of the first event
@@ -89,7 +91,7 @@ async def test_watchers_of_a_busy_trail_see_all_of_it_in_order(admin: Caller) ->
 async def test_a_watcher_that_is_disabled_is_ended(service: Service, admin: Caller) -> None:
     """Soon after its client is disabled the stream ends as any call of that client would."""
     stream = await watch(admin)
-    await service.clients.set_disabled("admin", disabled=True)
+    await service.clients.set_disabled("admin", disabled=True, caller=OPERATOR)
     assert failure_of(await end_of(stream)).reason == "CALLER_UNAUTHENTICATED"
 
 
@@ -113,10 +115,29 @@ async def lose_permission(service: Service) -> None:
     await service.store.commit(Unit(decide, client_id="admin"))
 
 
-async def test_nobody_watches_without_the_permission(bff: Caller) -> None:
-    """The refusal comes at once, before any event."""
+async def test_nobody_watches_without_the_permission(bff: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The refusal comes at once, and not when the rights of the caller are looked at again."""
+    monkeypatch.setattr(streams, "_LOOK_SECONDS", 2 * LIMIT)
     stream = bff.WatchAuditEvents(pb.WatchAuditEventsRequest())
     assert failure_of(await end_of(stream)).reason == "CALLER_NOT_PERMITTED"
+
+
+async def test_a_watcher_is_told_where_it_begins(admin: Caller) -> None:
+    """Before any event: so it can go on though it has seen none, and misses nothing of what came meanwhile."""
+    stream = await watch(admin)
+    after = int(dict(await stream.initial_metadata())["tokensvc-after-sequence"])
+    stream.cancel()
+    for number in range(3):
+        await issue(admin, str(number))
+    again = await watch(admin, after)
+    assert dict(await again.initial_metadata())["tokensvc-after-sequence"] == str(after)
+    assert [event.subject for event in await read(again, 3)] == ["0", "1", "2"]
+
+
+async def test_a_number_ahead_of_the_trail_is_refused(admin: Caller) -> None:
+    """With the field named, instead of waiting for events that pass unseen."""
+    refused = failure_of(await end_of(admin.WatchAuditEvents(pb.WatchAuditEventsRequest(after_sequence=50))))
+    assert (refused.reason, refused.fields) == ("INVALID_REQUEST", ("after_sequence",))
 
 
 @pytest.mark.parametrize("after", [-1, 2**63 - 1])

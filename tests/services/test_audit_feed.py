@@ -1,21 +1,18 @@
 """Up to where the trail can be read, when numbers are committed out of order or never."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 import pytest
 
 from tests.virtual_time import run
-from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.effects import AuditEvent
 from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.ports import AuditFilter, AuditPage, AuditQuery, AuditRecord
 from tokensvc.services.audit import AuditTrail
 from tokensvc.services.audit_feed import AuditFeed
-from tokensvc.services.call import Call
 from tokensvc.store.memory import MemoryStore
 
-ADMIN = Client("admin", permissions=frozenset({Permission.ADMIN}))
 PATIENCE = 7.0
 SOON = 0.6  # seconds in which a look has certainly been taken
 
@@ -39,7 +36,7 @@ class Trail(MemoryStore):
 
     async def audit_numbers(self, after: int, limit: int) -> list[int]:
         """Those that are committed."""
-        self.looks += 1
+        self.looks += limit > 1  # a watcher that begins asks for one, to see that it is not ahead
         if self.fails:
             raise RefusedError(Reason.STORE_UNAVAILABLE, "gone")
         return sorted(number for number in self.committed if number > after)[:limit]
@@ -50,11 +47,13 @@ class Watcher:
 
     def __init__(self, store: Trail, feed: AuditFeed, after: int) -> None:
         self.seen: list[int] = []
-        self._task = asyncio.create_task(self._watch(AuditTrail(store, feed), store, after))
+        self.after = 0
+        self._task = asyncio.create_task(self._watch(AuditTrail(store, feed), after))
 
-    async def _watch(self, trail: AuditTrail, store: Trail, after: int) -> None:
-        call = Call(ADMIN, await store.view())
-        async for record in await trail.watch(call, AuditFilter(), after):
+    async def _watch(self, trail: AuditTrail, after: int) -> None:
+        watch = await trail.watch(AuditFilter(), after)
+        self.after = watch.after
+        async for record in watch.records:
             self.seen.append(record.sequence)
 
     async def leave(self) -> None:
@@ -236,6 +235,54 @@ def test_an_outage_ends_every_watch() -> None:
         await asyncio.sleep(SOON)
         assert again.seen == [2]
         await again.leave()
+
+    in_virtual_time(scenario)
+
+
+@pytest.mark.parametrize("numbers", [(), (1,), (1, 2, 4, 6), (3, 4), range(1, 30_000)], ids=str)
+def test_who_has_seen_nothing_can_go_on(numbers: Collection[int]) -> None:
+    """A watch says where it begins: one that goes on from there has everything that came meanwhile."""
+
+    async def scenario() -> None:
+        store = Trail(*numbers)
+        first = Watcher(store, AuditFeed(store, patience=PATIENCE), after=0)
+        await asyncio.sleep(SOON)
+        await first.leave()
+        last = max(numbers, default=1)
+        assert (first.seen, 0 < first.after <= last) == ([], True)
+        store.committed |= {last + 1, last + 2}
+        second = Watcher(store, AuditFeed(store, patience=PATIENCE), after=first.after)
+        await asyncio.sleep(2 * PATIENCE)
+        assert second.seen[-2:] == [last + 1, last + 2]
+        await second.leave()
+
+    in_virtual_time(scenario)
+
+
+@pytest.mark.parametrize("after", [4, 1000])
+def test_who_is_ahead_of_the_trail_is_refused(after: int) -> None:
+    """As after the return of an older copy: events up to there would never come to it."""
+
+    async def scenario() -> None:
+        store = Trail(1, 2, 3)
+        error = await Watcher(store, AuditFeed(store, patience=PATIENCE), after).failed()
+        assert isinstance(error, RefusedError)
+        assert (error.reason, error.field) == (Reason.INVALID_REQUEST, "after_sequence")
+
+    in_virtual_time(scenario)
+
+
+def test_nobody_is_ahead_of_a_trail_that_is_pruned_to_its_end() -> None:
+    """Its numbers go on, and the next event comes."""
+
+    async def scenario() -> None:
+        store = Trail()
+        watcher = Watcher(store, AuditFeed(store, patience=0), after=1000)
+        await asyncio.sleep(SOON)
+        store.committed.add(1001)
+        await asyncio.sleep(SOON)
+        assert watcher.seen == [1001]
+        await watcher.leave()
 
     in_virtual_time(scenario)
 

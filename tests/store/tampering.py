@@ -22,6 +22,12 @@ def look(kind: Kind, path: Path, query: str) -> list[tuple[Any, ...]]:
     return _run(kind, path, (query,))
 
 
+def numbers_end_at(kind: Kind, path: Path, number: int) -> None:
+    """Have the next event numbered behind `number`, as in a copy of the database from when that was the last one."""
+    if kind is not POSTGRES:
+        tamper(kind, path, f"UPDATE sqlite_sequence SET seq = {number} WHERE name = 'audit_events'")
+
+
 def _run(kind: Kind, path: Path, statements: tuple[str, ...]) -> list[tuple[Any, ...]]:
     if kind is not POSTGRES:
         with closing(sqlite3.connect(path)) as connection, connection:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from tests.fakes import FakeClock
-from tests.store.kinds import Kind, only
+from tests.store.kinds import SQLITE, Kind, only
 from tests.store.samples import NOW, writing
+from tests.store.tampering import tamper
 from tokensvc.domain.effects import AuditEvent
 from tokensvc.ports import AuditFilter, AuditPage, AuditQuery, Store
 from tokensvc.store import audit_reading
@@ -108,6 +109,42 @@ async def test_numbers_go_on_when_everything_is_pruned(store: Store) -> None:
     assert list((await store.audit_events(AuditQuery())).records) == []
     await write(store, an_event())
     assert list(await store.audit_numbers(0, 10)) == [4]
+
+
+_NOT_DOCUMENTS = (
+    *("{", "", "[1]", "null", '{"a": "\\ud800"}', "[" * 40_000),
+    '{"a": ' + "[" * 30 + "]" * 30 + "}",
+    '{"a": "' + "x" * 60_000 + '"}',
+)
+
+
+@only("has_log_rows")
+@pytest.mark.parametrize("text", _NOT_DOCUMENTS, ids=lambda text: text[:20])
+async def test_an_event_whose_details_are_unreadable_is_shown_without_them(
+    store: Store, kind: Kind, path: Path, text: str
+) -> None:
+    """Somebody has changed them: the rest of it is shown, and every other event."""
+    await write(store, an_event("one", subject="ada", details={"n": 1}), an_event("two"))
+    tamper(kind, path, f"UPDATE audit_events SET details = '{text}' WHERE sequence = 1")
+    one, two = (await store.audit_events(AuditQuery())).records
+    assert (one.sequence, one.event) == (1, an_event("one", subject="ada", details={"unreadable": ["details"]}))
+    assert (len(one.chain_hash), two.event) == (32, an_event("two"))
+
+
+@pytest.mark.parametrize("kind", [SQLITE], ids=["sqlite"], indirect=True)
+@pytest.mark.parametrize("value", ["'x'", "x'ff00'", "-1", "9e99", "999999999999999999"])
+@pytest.mark.parametrize("column", ["at", "type", "subject", "details", "chain", "position", "hash"])
+async def test_a_column_with_anything_in_it_leaves_the_event_readable(
+    store: Store, kind: Kind, path: Path, column: str, value: str
+) -> None:
+    """SQLite takes any value in any column: the event is shown all the same, with what can be shown."""
+    await write(store, an_event("one", reason="why"))
+    tamper(kind, path, f"UPDATE audit_events SET {column} = {value}")
+    (record,) = (await store.audit_events(AuditQuery())).records
+    assert (record.sequence, record.event.reason) == (1, "why")
+    assert isinstance(record.event.at, int)
+    assert all(isinstance(text, str) for text in (record.event.type, record.event.subject))
+    assert isinstance(record.event.details, dict)
 
 
 @only("has_log_rows")

@@ -12,7 +12,7 @@ import pytest
 from tests.fakes import FakeClock
 from tests.store.kinds import POSTGRES, SQLITE, Kind
 from tests.store.samples import NOW, writing
-from tests.store.tampering import look, tamper
+from tests.store.tampering import look, numbers_end_at, tamper
 from tests.store.test_audit import an_event, write
 from tokensvc.ports import AuditFlaw, AuditHead, AuditVerdict
 from tokensvc.store import audit_check, schema
@@ -194,6 +194,7 @@ async def test_a_writer_goes_on_only_from_what_the_database_has(store: SqlStore,
         f"DELETE FROM audit_events WHERE sequence = {EVENTS}",
         f"UPDATE audit_chains SET head_position = {EVENTS - 1}",
     )
+    numbers_end_at(kind, path, EVENTS - 1)
     await write(store, an_event())
     found = await verdict(store)
     assert [(head.chain, head.position) for head in found.heads] == [(1, EVENTS - 1), (2, 1)]
@@ -230,13 +231,10 @@ async def test_a_chain_that_is_pruned_to_its_end_goes(store: SqlStore, kind: Kin
     assert ([(head.chain, head.position) for head in found.heads], found.flaws) == ([(2, 2)], [])
 
 
-async def test_events_of_the_version_before_are_counted(store: SqlStore, kind: Kind, path: Path) -> None:
-    """They are in no chain: that is said, and they are pruned by their age alone."""
-    columns = "at, type, caller, client_id, subject, session_id, reason, ip, details"
-    tamper(kind, path, f"INSERT INTO audit_events ({columns}) VALUES ({NOW}, 'old', '', '', '', '', '', '', '{{}}')")
-    found = await verdict(store)
-    assert (found.events, found.unchained, found.flaws) == (EVENTS, 1, [])
-    assert await store.prune(NOW, 100, audit_before=NOW + 1) == {"audit_events": EVENTS + 1}
+async def test_events_in_no_chain_are_pruned_by_their_age_alone(store: SqlStore, kind: Kind, path: Path) -> None:
+    """There is nothing that they could be held against."""
+    tamper(kind, path, "UPDATE audit_events SET chain = NULL, position = NULL, hash = NULL", "DELETE FROM audit_chains")
+    assert await store.prune(NOW, 100, audit_before=NOW + 1) == {"audit_events": EVENTS}
 
 
 async def test_what_is_written_and_pruned_meanwhile_is_no_flaw(
@@ -245,7 +243,7 @@ async def test_what_is_written_and_pruned_meanwhile_is_no_flaw(
     """While the chains are followed page by page, events come and go, and a chain begins and another ends."""
     monkeypatch.setattr(audit_check, "_PAGE", 2)
     await write(open_store(), an_event())
-    check = audit_check.AuditCheck(store._database, (), 0)
+    check = audit_check.AuditCheck(store._database, (), NOW + 1)
     take = check._take
 
     async def take_slowly(row: object) -> None:
@@ -257,7 +255,7 @@ async def test_what_is_written_and_pruned_meanwhile_is_no_flaw(
     monkeypatch.setattr(check, "_take", take_slowly)
     assert (await check.run()).flaws == []
     await store.prune(NOW, 100, audit_before=NOW + 1)
-    assert await flaws(store) == []
+    assert (await verdict(store, audit_before=NOW + 1)).flaws == []
 
 
 async def test_heads_that_were_kept_are_gone_through(store: SqlStore, open_store: Open) -> None:
@@ -267,7 +265,7 @@ async def test_heads_that_were_kept_are_gone_through(store: SqlStore, open_store
     await write(open_store(), an_event())
     assert (await verdict(store, *heads)).flaws == []
     await store.prune(NOW, EVENTS, audit_before=NOW + 1)
-    assert (await verdict(store, *heads)).flaws == []
+    assert (await verdict(store, *heads, audit_before=NOW + 1)).flaws == []
     await store.prune(NOW, 100, audit_before=NOW + 1)
     assert (await verdict(store, *heads, audit_before=NOW + 1)).flaws == []
 
@@ -289,6 +287,7 @@ async def test_a_trail_that_was_cut_does_not_reach_the_heads(store: SqlStore, ki
     heads = (await verdict(store)).heads
     cut = "UPDATE audit_chains SET head_position = 3, sealed_position = 0, sealed_hash = base_hash"
     tamper(kind, path, "DELETE FROM audit_events WHERE sequence > 3", cut)
+    numbers_end_at(kind, path, 3)
     assert (await verdict(store)).flaws == []
     assert [flaw.position for flaw in (await verdict(store, *heads)).flaws] == [4]
 

@@ -11,7 +11,7 @@ from tests.fakes import FakeClock
 from tests.store.kinds import empty_postgres_database
 from tests.store.samples import NOW
 from tests.store.test_audit import an_event, names, write
-from tokensvc.ports import AuditQuery
+from tokensvc.ports import NO_CHAIN, AuditHead, AuditQuery
 from tokensvc.store.database import Database
 from tokensvc.store.migrating import downgrade, upgrade
 from tokensvc.store.sql_store import SqlStore
@@ -52,7 +52,7 @@ async def test_events_from_before_are_read_and_numbers_go_on(database: Database,
 
 
 async def test_a_node_of_the_version_before_goes_on_writing(database: Database, clock: FakeClock) -> None:
-    """While nodes are replaced their events come without a chain, and disturb none."""
+    """While nodes are replaced their events come without a chain. That is said, until it is expected."""
     await database.write(upgrade)
     store = SqlStore(database, clock, linger=0)
     await write(store, an_event("three"))
@@ -60,7 +60,10 @@ async def test_a_node_of_the_version_before_goes_on_writing(database: Database, 
     await write(store, an_event("four"))
     assert names(await store.audit_events(AuditQuery())) == ["one", "two", "three", "one", "two", "four"]
     verdict = await store.verify_audit([], 0)
-    assert (verdict.events, verdict.unchained, verdict.flaws) == (2, 4, [])
+    assert (verdict.events, verdict.unchained) == (2, 4)
+    assert [(flaw.chain, flaw.sequence) for flaw in verdict.flaws] == [(NO_CHAIN, 5)]
+    expected = [*verdict.heads, AuditHead(NO_CHAIN, verdict.unchained, "", 0)]
+    assert (await store.verify_audit(expected, 0)).flaws == []
 
 
 async def test_events_survive_the_way_back(database: Database, clock: FakeClock) -> None:

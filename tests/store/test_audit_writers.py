@@ -12,13 +12,11 @@ from tests.store.faults import FaultyEngine, database_of, faulty_engine
 from tests.store.kinds import Kind, only, open_postgres_store
 from tests.store.samples import NOW, writing
 from tests.store.test_audit import an_event, write
-from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.effects import AuditEvent
 from tokensvc.domain.errors import RefusedError
 from tokensvc.ports import AuditFilter
 from tokensvc.services.audit import AuditTrail
 from tokensvc.services.audit_feed import AuditFeed
-from tokensvc.services.call import Call
 from tokensvc.store.postgres import PostgresDatabase
 from tokensvc.store.sql_store import SqlStore
 
@@ -86,9 +84,7 @@ async def test_a_watch_of_several_writers_sees_everything_once_and_in_order(
     """Two nodes write at once, and some of their transactions fail: every event that was committed comes, in order."""
     one, other = (kind.open(path, clock) for _ in range(2))
     assert isinstance(one, SqlStore)
-    trail = AuditTrail(one, AuditFeed(one, patience=1.0))
-    call = Call(Client("admin", permissions=frozenset({Permission.ADMIN})), await one.view())
-    watch = await trail.watch(call, AuditFilter(), 0)
+    watch = await AuditTrail(one, AuditFeed(one, patience=1.0)).watch(AuditFilter(), 0)
 
     async def write_many(store: Any, name: str) -> None:
         for number in range(60):
@@ -100,7 +96,7 @@ async def test_a_watch_of_several_writers_sees_everything_once_and_in_order(
     async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         for store, name in ((one, "one "), (other, "other ")):
             tasks.create_task(write_many(store, name))
-        async for record in watch:
+        async for record in watch.records:
             seen.append(record)
             if len(seen) == 120:
                 break

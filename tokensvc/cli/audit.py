@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 from tokensvc_pb.v1 import audit_service_pb2 as pb
@@ -22,9 +22,10 @@ from tokensvc.cli.printable import printable
 from tokensvc.cli.values import MOMENT
 from tokensvc.config import Settings
 from tokensvc.domain.policy import DAY
-from tokensvc.ports import AuditHead, AuditVerdict
+from tokensvc.ports import LAST_NUMBER, NO_CHAIN, AuditHead, AuditVerdict
 from tokensvc.services.paging import DEFAULT_PAGE, LARGEST_PAGE
 
+_AFTER_KEY = "tokensvc-after-sequence"  # the initial metadata of WatchAuditEvents
 _COLUMNS = ("sequence", "time", "type", "caller", "client_id", "subject", "session_id", "reason", "ip")
 
 
@@ -102,7 +103,12 @@ def list_(output: Output, settings: Settings, *, where: pb.AuditFilter, page_siz
     )
 )
 @_filtered
-@click.option("--after", type=click.IntRange(0), default=0, help="Begin behind the event with this number, not now.")
+@click.option(
+    "--after",
+    type=click.IntRange(0, LAST_NUMBER - 1),
+    default=0,
+    help="Begin behind the event with this number, not now.",
+)
 @click.option("--count", type=click.IntRange(1), help="End after so many events.")
 @reported
 @configured(*CALLING)
@@ -110,17 +116,37 @@ def tail(output: Output, settings: Settings, *, where: pb.AuditFilter, after: in
     """Follow the events as they happen, a line for each, in the order of their numbers."""
     request = pb.WatchAuditEventsRequest(filter=where, after_sequence=after)
     with Connection(settings) as server:
-        for number, answer in enumerate(server.stream(server.audit.WatchAuditEvents, request), 1):
-            click.echo(_line(_document(answer.event), as_json=output.as_json))
-            after = answer.event.sequence
+        for number, event in enumerate(_watch(server, request), 1):
+            click.echo(_line(_document(event), as_json=output.as_json))
             if number == count:
                 return
-    raise CommandError(f"the server has ended the stream; go on with --after {after}")
+
+
+def _watch(server: Connection, request: pb.WatchAuditEventsRequest) -> Iterator[pb.AuditEvent]:
+    """The events as they come. Fails when they end, and says then where to go on."""
+    reached = 0
+
+    def begin(request: pb.WatchAuditEventsRequest, **options: Any) -> Any:
+        nonlocal reached
+        stream = server.audit.WatchAuditEvents(request, **options)
+        reached = int(dict(stream.initial_metadata()).get(_AFTER_KEY, 0))
+        return stream
+
+    try:
+        for answer in server.stream(cast("Any", begin), request):
+            reached = answer.event.sequence
+            yield answer.event
+    except CommandError as error:
+        failed = error
+    else:
+        failed = CommandError("the server has ended the stream")
+    if reached:
+        failed.document["error"] += f"; go on with --after {reached}"
+    raise failed
 
 
 @audit.command(
     epilog=examples(
-        "tokensvc audit verify",
         "tokensvc audit verify --json > heads.json",
         "tokensvc audit verify --expect heads.json",
     )
@@ -131,12 +157,16 @@ def tail(output: Output, settings: Settings, *, where: pb.AuditFilter, after: in
 @reported
 @configured("data_dir", "database_url", "audit_retention")
 def verify(output: Output, settings: Settings, *, expect: Path | None) -> None:
-    """Follow the chains of all events in the database; fails if one was changed or is missing.
+    """Follow the chains of all events in the database; fails if one was changed or is missing, or there is none.
 
     Works while servers run. Who can write to the whole database can make new chains: keep the output of --json where
     that cannot be written, and hold later ones against it with --expect.
     """
-    verdict = _verify(settings, _heads_in(expect) if expect else [])
+    expected = _heads_in(expect) if expect else []
+    with failing_clearly():
+        if not settings.database_url.get_secret_value() and not settings.database_path.is_file():
+            raise CommandError(f"there is no database at {settings.database_path}", exit_code=USAGE)
+        verdict = _verify(settings, expected)
     document = {"intact": not verdict.flaws, **asdict(verdict)}
     output.show(document if output.as_json else _summary(verdict))
     if verdict.flaws:
@@ -154,26 +184,30 @@ def _verify(settings: Settings, expected: Sequence[AuditHead]) -> AuditVerdict:
         finally:
             await store.close()
 
-    with failing_clearly():
-        return asyncio.run(work())
+    return asyncio.run(work())
 
 
 def _heads_in(path: Path) -> list[AuditHead]:
+    """The ends of the chains in the file, and of the events that are in none."""
     with failing_clearly():
         text = path.read_text(encoding="utf-8")
     try:
-        heads = [AuditHead(**head) for head in json.loads(text)["heads"]]
+        document = json.loads(text)
+        heads = [AuditHead(**head) for head in document["heads"]]
+        heads.append(AuditHead(NO_CHAIN, document["unchained"], "", 0))
+        are_heads = all(map(_is_head, heads))
     except (ValueError, TypeError, KeyError):
-        heads = None
-    if heads is None or not all(map(_is_head, heads)):
+        are_heads = False
+    if not are_heads:
         raise CommandError(f"{path} is not what audit verify --json prints", exit_code=USAGE)
     return heads
 
 
 def _is_head(head: AuditHead) -> bool:
-    return isinstance(head.hash, str) and all(
-        isinstance(number, int) for number in (head.chain, head.position, head.at)
-    )
+    numbers = [head.chain, head.position, head.at]
+    for position, at in head.days:
+        numbers += [position, at]
+    return isinstance(head.hash, str) and all(isinstance(number, int) for number in numbers)
 
 
 def _summary(verdict: AuditVerdict) -> dict[str, Any]:
@@ -181,8 +215,12 @@ def _summary(verdict: AuditVerdict) -> dict[str, Any]:
     flaws = {
         f"chain {flaw.chain}": f"event {flaw.position}, number {flaw.sequence or 'unknown'}: {flaw.problem}"
         for flaw in verdict.flaws
+        if flaw.chain != NO_CHAIN
     }
     counts = {"events": verdict.events, "unchained": verdict.unchained, "chains": len(verdict.heads) + len(flaws)}
+    for flaw in verdict.flaws:
+        if flaw.chain == NO_CHAIN:
+            flaws["no chain"] = f"number {flaw.sequence or 'unknown'}: {flaw.problem}"
     return {"intact": not verdict.flaws, **counts, **flaws}
 
 
@@ -190,9 +228,10 @@ def _line(document: Mapping[str, Any], *, as_json: bool) -> str:
     """An event in one line, which nothing in it can break."""
     if as_json:
         return json.dumps(document, default=rfc3339)
-    number, time, kind, *rest = document.items()
-    words = [str(number[1]), rfc3339(time[1]), kind[1]]
-    words += [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in rest]
+    rest = dict(document)
+    time = rest.pop("time", None)
+    words = [str(rest.pop("sequence")), rfc3339(time) if time else "-", rest.pop("type", "-")]
+    words += [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in rest.items()]
     return printable(" ".join(words))
 
 

@@ -8,10 +8,12 @@ from tokensvc_pb.v1 import session_service_pb2 as pb
 
 from tokensvc.cli.calling import Connection
 from tokensvc.cli.documents import document_of
+from tokensvc.cli.failures import USAGE, CommandError
 from tokensvc.cli.options import CALLING, Group, configured, examples, reported
 from tokensvc.cli.output import Output
 from tokensvc.cli.values import SPAN
 from tokensvc.config import Settings
+from tokensvc.services.paging import DEFAULT_PAGE, LARGEST_PAGE
 
 _COLUMNS = ("session_id", "subject", "client_id", "device.id", "state", "started_at", "last_used_at", "expires_at")
 
@@ -32,7 +34,9 @@ def session() -> None:
 @click.option("--client", "client_id", metavar="ID", help="Sessions of this client.")
 @click.option("--device", "device_id", metavar="ID", help="With --subject: sessions on this device.")
 @click.option("--include-ended", is_flag=True, help="Also sessions that are revoked or expired.")
-@click.option("--page-size", type=click.IntRange(1, 1000), help="Sessions at once. [default: 100]")
+@click.option(
+    "--page-size", type=click.IntRange(1, LARGEST_PAGE), default=DEFAULT_PAGE, show_default=True, help="Sessions."
+)
 @click.option("--page-token", help="next_page_token of the page before.")
 @reported
 @configured(*CALLING)
@@ -68,7 +72,10 @@ def flag(output: Output, settings: Settings, *, subject: str, reason: str, span:
     """Mark a subject as at risk: selective rotation rotates at every refresh."""
     request = pb.FlagSubjectRequest(subject=subject, reason=reason)
     if span is not None:
-        request.expires_at.FromDatetime(datetime.now(UTC) + span)
+        try:
+            request.expires_at.FromDatetime(datetime.now(UTC) + span)
+        except OverflowError:
+            raise CommandError("--for: no moment is as far away as that", exit_code=USAGE) from None
     with Connection(settings) as server:
         output.show(document_of(server.call(server.sessions.FlagSubject, request)))
 

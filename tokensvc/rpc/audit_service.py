@@ -1,9 +1,9 @@
 """Owns AuditService: each RPC as a translation around one use case."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 from tokensvc_pb.v1 import audit_service_pb2 as pb
 
@@ -11,11 +11,13 @@ from tokensvc.domain.client import Permission
 from tokensvc.ports import AuditFilter, AuditRecord
 from tokensvc.rpc import convert
 from tokensvc.rpc.guard import Method
-from tokensvc.rpc.streams import StreamMethod
-from tokensvc.services.audit import AuditListing, AuditTrail
+from tokensvc.rpc.streams import Stream, StreamMethod
+from tokensvc.services.audit import AuditListing, AuditTrail, page_behind
 from tokensvc.services.call import Call
 
 DESCRIPTOR = pb.DESCRIPTOR.services_by_name["AuditService"]
+_AFTER_KEY: Final = "tokensvc-after-sequence"
+_LARGEST_PAGE: Final = 3 * 1024 * 1024  # bytes, of the 4 MiB that gRPC's clients take unless they are told otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,26 +34,36 @@ class AuditService:
         }
 
     async def list_audit_events(self, call: Call, request: pb.ListAuditEventsRequest) -> pb.ListAuditEventsResponse:
-        """A page of events."""
+        """A page of events, of as many bytes as every caller takes."""
         listing = AuditListing(_filter(request.filter), request.page_size, request.page_token)
         found, next_page_token = await self.trail.list_events(call, listing)
-        return pb.ListAuditEventsResponse(events=map(_message, found), next_page_token=next_page_token)
+        page = pb.ListAuditEventsResponse(next_page_token=next_page_token)
+        size = 0
+        for event in map(_message, found):
+            size += event.ByteSize()
+            if size > _LARGEST_PAGE:  # a single event is far from it
+                page.next_page_token = page_behind(page.events[-1].sequence)
+                break
+            page.events.append(event)
+        return page
 
-    async def watch_audit_events(self, call: Call, request: pb.WatchAuditEventsRequest) -> AsyncIterator[Message]:
+    async def watch_audit_events(self, request: pb.WatchAuditEventsRequest) -> Stream:
         """The events that follow one another."""
-        records = await self.trail.watch(call, _filter(request.filter), request.after_sequence)
-        return (pb.WatchAuditEventsResponse(event=_message(record)) async for record in records)
+        watch = await self.trail.watch(_filter(request.filter), request.after_sequence)
+        messages = (pb.WatchAuditEventsResponse(event=_message(record)) async for record in watch.records)
+        return Stream({_AFTER_KEY: str(watch.after)}, messages)
 
 
 def _filter(message: pb.AuditFilter) -> AuditFilter:
-    return AuditFilter(
-        subject=message.subject,
-        client_id=message.client_id,
-        session_id=message.session_id,
-        types=tuple(message.types),
-        from_time=convert.moment_of(message, "from_time"),
-        to_time=convert.moment_of(message, "to_time"),
-    )
+    with convert.within("filter"):
+        return AuditFilter(
+            subject=message.subject,
+            client_id=message.client_id,
+            session_id=message.session_id,
+            types=tuple(message.types),
+            from_time=convert.moment_of(message, "from_time"),
+            to_time=convert.moment_of(message, "to_time"),
+        )
 
 
 def _message(record: AuditRecord) -> pb.AuditEvent:

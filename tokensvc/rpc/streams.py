@@ -1,7 +1,7 @@
 """Owns the life of answers that are streams: each ends with its caller's rights, and all of them with the server."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +16,21 @@ _LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
+class Stream:
+    """What is sent: the initial metadata, and then the messages."""
+
+    metadata: Mapping[str, str]
+    messages: AsyncIterator[Message]
+
+
+@dataclass(frozen=True, slots=True)
 class StreamMethod:
-    """An RPC that sends messages to an authenticated caller for as long as that has `permission`.
+    """An RPC that sends a stream to an authenticated caller that has `permission`, for as long as it has it.
 
     When `serve` has answered, the caller is told that the stream has begun.
     """
 
-    serve: Callable[[Call, Any], Awaitable[AsyncIterator[Message]]]
+    serve: Callable[[Any], Awaitable[Stream]]
     permission: Permission
 
 
@@ -37,7 +45,7 @@ class Streams:
     async def send(self, method: StreamMethod, call: Call, request: Any, context: Any) -> None:
         """Serve `call` until its messages end, the caller loses its rights, or `end_all`; refuses with RefusedError."""
         call.require(method.permission)
-        sending = asyncio.create_task(_send(await method.serve(call, request), context))
+        sending = asyncio.create_task(_send(await method.serve(request), context))
         watching = asyncio.create_task(self._watch(method.permission, context))
         self._open.add(sending)
         try:
@@ -64,7 +72,7 @@ class Streams:
             caller_of(context.invocation_metadata(), view, self._clock()).require(permission)
 
 
-async def _send(messages: AsyncIterator[Message], context: Any) -> None:
-    await context.send_initial_metadata(())
-    async for message in messages:
+async def _send(stream: Stream, context: Any) -> None:
+    await context.send_initial_metadata(tuple(stream.metadata.items()))
+    async for message in stream.messages:
         await context.write(message)

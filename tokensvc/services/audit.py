@@ -17,6 +17,7 @@ from tokensvc.services.paging import page_size, page_token, place_in
 _WATCH_PAGE: Final = 500
 _MOST_TYPES: Final = 100
 _ENOUGH_SECONDS: Final = 1.0  # after which a page goes out as full as it is
+_FIRST_NUMBER: Final = 1  # its event is older than any watcher, which had to become a client first
 
 _PLACE = re.compile(r"[1-9][0-9]{0,17}")  # a number that a database can hold
 
@@ -28,6 +29,19 @@ class AuditListing:
     where: AuditFilter
     page_size: int = 0
     page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditWatch:
+    """The events behind number `after`, in order and without an end. Who has seen none goes on behind `after` too."""
+
+    after: int
+    records: AsyncIterator[AuditRecord]
+
+
+def page_behind(number: int) -> str:
+    """The token of the page that begins behind the event with that number."""
+    return page_token(str(number))
 
 
 class AuditTrail:
@@ -57,20 +71,26 @@ class AuditTrail:
             if page.complete:
                 return found, ""
             if len(found) == size or loop.time() > enough_at:
-                return found, page_token(str(before))
+                return found, page_behind(before)
 
-    async def watch(self, call: Call, where: AuditFilter, after: int) -> AsyncIterator[AuditRecord]:
-        """Answer the events behind number `after`, in order and without an end; zero stands for now.
+    async def watch(self, where: AuditFilter, after: int) -> AuditWatch:
+        """Answer the events behind number `after`; zero stands for now. Who may watch is the stream's to say.
 
         When this returns, what happens next will be among them.
         """
-        call.require(Permission.ADMIN)
         _check(where)
         if not 0 <= after < LAST_NUMBER:
             raise invalid("after_sequence", "after_sequence is not the number of an event")
         if after:
-            return self._events(where, after, frozenset())
-        return self._events(where, *await self._feed.now())
+            await self._refuse_what_is_ahead(after)
+            return AuditWatch(after, self._events(where, after, frozenset()))
+        frontier, known = await self._feed.now()
+        return AuditWatch(max(frontier, _FIRST_NUMBER), self._events(where, frontier, known))
+
+    async def _refuse_what_is_ahead(self, after: int) -> None:
+        """Events up to there would never come. A trail that is empty is pruned: its numbers go on."""
+        if not await self._store.audit_numbers(after - 1, 1) and await self._store.audit_numbers(0, 1):
+            raise invalid("after_sequence", "after_sequence is ahead of the trail; was the database restored?")
 
     async def _events(self, where: AuditFilter, after: int, known: frozenset[int]) -> AsyncIterator[AuditRecord]:
         loop = asyncio.get_running_loop()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from json.encoder import encode_basestring
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, bindparam, insert, select, update
+from sqlalchemy import BigInteger, Connection, Row, bindparam, insert, select, update
 
 from tokensvc.domain.effects import AuditEvent
 from tokensvc.store import schema
@@ -17,6 +17,7 @@ from tokensvc.store.rows import audit_row
 
 _CHAINS = schema.audit_chains
 _DIGEST_BYTES = 32
+_CONTENT = schema.audit_events.columns.keys().index("chain")  # how many columns a hash covers
 
 
 def link(before: str, chain: int, position: int, row: Sequence[Any]) -> str:
@@ -28,6 +29,14 @@ def link(before: str, chain: int, position: int, row: Sequence[Any]) -> str:
     texts = ",".join(map(encode_basestring, row[2:]))
     words = f"{before}[{chain},{position},{row[0]},{row[1]},{texts}]"
     return digest_text(hashlib.sha256(words.encode()).digest())
+
+
+def follows(row: Row[Any], before: str) -> bool:
+    """Whether the event in `row`, all columns of it, was written at its place behind the one with the hash `before`."""
+    try:
+        return bool(link(before, row.chain, row.position, row[:_CONTENT]) == row.hash)
+    except TypeError:  # SQLite takes any value in any column
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +55,10 @@ class AuditWriter:
     after a database has lost some, the writer begins another one.
     """
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: Dialect, *, addresses: bool) -> None:
+        """Without `addresses` no event keeps where somebody was."""
         self._dialect = dialect
+        self._keeps_addresses = addresses
         self._end: _End | None = None  # as the last commit that is known has left it
         self._written: _End | None = None  # as the batch will leave it
         count = bindparam("count", type_=BigInteger)
@@ -85,7 +96,7 @@ class AuditWriter:
         rows, position, digest = [], end.position, end.hash
         for sequence, event in zip(numbers, events, strict=True):
             position += 1
-            row = (sequence, *audit_row(event))
+            row = (sequence, *audit_row(event if self._keeps_addresses else event.without_addresses()))
             digest = link(digest, end.chain, position, row)
             rows.append((*row, end.chain, position, digest))
         self._insert.run(connection, **self._dialect.pack("new", rows))

@@ -52,14 +52,17 @@ class AuditServiceServicer:
     """
 
     def ListAuditEvents(self, request, context):
-        """Lists events, newest first, in a stable order. Errors: INVALID_REQUEST.
+        """Lists events, newest first, in a stable order. A page may be short, or empty, though another one follows.
+        Errors: INVALID_REQUEST.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchAuditEvents(self, request, context):
-        """Streams events as they are committed; resumes behind any event.
+        """Streams events as they are committed; resumes behind any event. The initial metadata comes at once, and says in
+        tokensvc-after-sequence from where to resume as long as no event has come.
+        Errors: INVALID_REQUEST, also where after_sequence is ahead of the trail, as after the return of an older copy.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

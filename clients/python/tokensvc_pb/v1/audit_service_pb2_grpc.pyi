@@ -34,9 +34,14 @@ class AuditServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AuditServiceAsyncStub: ...
     ListAuditEvents: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.ListAuditEventsRequest, _audit_service_pb2.ListAuditEventsResponse]
-    """Lists events, newest first, in a stable order. Errors: INVALID_REQUEST."""
+    """Lists events, newest first, in a stable order. A page may be short, or empty, though another one follows.
+    Errors: INVALID_REQUEST.
+    """
     WatchAuditEvents: _grpc.UnaryStreamMultiCallable[_audit_service_pb2.WatchAuditEventsRequest, _audit_service_pb2.WatchAuditEventsResponse]
-    """Streams events as they are committed; resumes behind any event."""
+    """Streams events as they are committed; resumes behind any event. The initial metadata comes at once, and says in
+    tokensvc-after-sequence from where to resume as long as no event has come.
+    Errors: INVALID_REQUEST, also where after_sequence is ahead of the trail, as after the return of an older copy.
+    """
 
 @_typing.type_check_only
 class AuditServiceAsyncStub(AuditServiceStub):
@@ -44,9 +49,14 @@ class AuditServiceAsyncStub(AuditServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListAuditEvents: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.ListAuditEventsRequest, _audit_service_pb2.ListAuditEventsResponse]  # type: ignore[assignment]
-    """Lists events, newest first, in a stable order. Errors: INVALID_REQUEST."""
+    """Lists events, newest first, in a stable order. A page may be short, or empty, though another one follows.
+    Errors: INVALID_REQUEST.
+    """
     WatchAuditEvents: _aio.UnaryStreamMultiCallable[_audit_service_pb2.WatchAuditEventsRequest, _audit_service_pb2.WatchAuditEventsResponse]  # type: ignore[assignment]
-    """Streams events as they are committed; resumes behind any event."""
+    """Streams events as they are committed; resumes behind any event. The initial metadata comes at once, and says in
+    tokensvc-after-sequence from where to resume as long as no event has come.
+    Errors: INVALID_REQUEST, also where after_sequence is ahead of the trail, as after the return of an older copy.
+    """
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
     """Lists and streams audit events. Every method needs the permission "admin"."""
@@ -57,7 +67,9 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_service_pb2.ListAuditEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_service_pb2.ListAuditEventsResponse, _abc.Awaitable[_audit_service_pb2.ListAuditEventsResponse]]:
-        """Lists events, newest first, in a stable order. Errors: INVALID_REQUEST."""
+        """Lists events, newest first, in a stable order. A page may be short, or empty, though another one follows.
+        Errors: INVALID_REQUEST.
+        """
 
     @_abc_1.abstractmethod
     def WatchAuditEvents(
@@ -65,6 +77,9 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_service_pb2.WatchAuditEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_audit_service_pb2.WatchAuditEventsResponse], _abc.AsyncIterator[_audit_service_pb2.WatchAuditEventsResponse]]:
-        """Streams events as they are committed; resumes behind any event."""
+        """Streams events as they are committed; resumes behind any event. The initial metadata comes at once, and says in
+        tokensvc-after-sequence from where to resume as long as no event has come.
+        Errors: INVALID_REQUEST, also where after_sequence is ahead of the trail, as after the return of an older copy.
+        """
 
 def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
