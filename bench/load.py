@@ -67,7 +67,8 @@ def run_load(
     """
     with ExitStack() as stack:
         lanes = [
-            _Lane(stack.enter_context(Connection(address, _headers(address, path, metadata)))) for address in addresses
+            _Lane(stack.enter_context(Connection(address, headers_of(address, path, metadata))))
+            for address in addresses
         ]
         most = min(lane.connection.max_streams for lane in lanes) * len(lanes)
         if in_flight > most:
@@ -162,7 +163,8 @@ class _Run:
         return slot
 
 
-def _headers(address: Address, path: str, metadata: Mapping[str, str]) -> dict[str, str]:
+def headers_of(address: Address, path: str, metadata: Mapping[str, str]) -> dict[str, str]:
+    """The headers of every call of one method with that metadata."""
     return {
         ":method": "POST",
         ":scheme": "http",

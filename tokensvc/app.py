@@ -79,7 +79,13 @@ def store_in(database: Database, settings: Settings, clock: Clock = system_clock
     replica = None
     if url := settings.replica_url.get_secret_value():
         replica = _postgres(settings, url, read_only=True)
-    return SqlStore(database, clock, linger=settings.linger_ms / 1000, replica=replica)
+    return SqlStore(
+        database,
+        clock,
+        linger=settings.linger_ms / 1000,
+        replica=replica,
+        audit_addresses=settings.audit_addresses,
+    )
 
 
 def open_store(settings: Settings, clock: Clock = system_clock) -> SqlStore:
@@ -158,7 +164,7 @@ def build_server(
         IssueTokens(store, minter, keys.refresh_tokens, clock, randomness, settings.issuer),
         RefreshTokensOfSession(store, minter, keys.refresh_tokens, clock, settings.issuer),
         RevokeTokens(store, keys.access_tokens, keys.refresh_tokens, clock),
-        IntrospectTokens(store, keys.access_tokens, keys.refresh_tokens, clock),
+        IntrospectTokens(store, keys.access_tokens, keys.refresh_tokens, clock, settings.issuer),
     )
     services: dict[ServiceDescriptor, Mapping[str, AnyMethod]] = {
         token_service.DESCRIPTOR: tokens.methods(),
@@ -169,7 +175,7 @@ def build_server(
     }
     refusals = Refusals(store, keys.refresh_tokens, clock, interval=refusal_interval)
     return RpcServer(
-        Guard(store, refusals, clock, pace=settings.pace_ms / 1000),
+        Guard(store, refusals, clock, pace=settings.pace_ms / 1000, refusal_delay=settings.refusal_delay),
         services,
         extra_handlers,
         store=store,

@@ -48,6 +48,9 @@ class Settings(BaseSettings):
         2, ge=0, le=50, description="How long a busy group commit, or look at the log, gathers; 0 turns it off."
     )
     pace_ms: float = Field(1, ge=0, le=20, description="Tick on which a busy server's RPCs go on; 0 turns it off.")
+    refusal_delay: float = Field(
+        1, ge=0, le=10, description="Seconds that refused calls wait when a caller has many of them; 0 turns it off."
+    )
     database_timeout: float = Field(3, gt=0, le=60, description="Seconds after which PostgreSQL counts as gone.")
     workers: int = Field(1, ge=1, le=256, description="Processes that serve, all on the same address.")
     max_connection_age: float = Field(
@@ -56,6 +59,7 @@ class Settings(BaseSettings):
     shutdown_grace: float = Field(10, ge=0, le=600, description="Seconds that RPCs under way may take at shutdown.")
     prune_interval: float = Field(60, ge=1, le=86_400, description="Seconds between two prunings of expired rows.")
     audit_retention: int = Field(90, ge=0, le=36_500, description="Days for which audit events are kept; 0: for ever.")
+    audit_addresses: bool = Field(default=False, description="Keep the network addresses of callers in audit events.")
     verified_tokens: int = Field(32_768, ge=1, description="Verified access tokens that are remembered.")
     log_format: str = Field("console", pattern="^(console|json)$", description="console or json.")
     address: str = Field("127.0.0.1:50051", description="Server that the commands call.")

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import structlog
 
-from tokensvc.cli.logs import configure_logs, processors
+from tests.harness import Service
+from tests.rpc.test_raw_headers import answer_to
+from tokensvc.cli.logs import HeadersKeptOut, configure_logs, processors
 
 FORGED = "x\r\n2026-01-01T00:00:00Z [info     ] forged\u2028\x85\x1b[2J"
 
@@ -79,6 +81,36 @@ def test_libraries_log_in_the_same_form(log_format: str) -> None:
     assert len(written.splitlines()) == 1
     assert "it said x" in written
     assert written.startswith("{") == (log_format == "json")
+
+
+@pytest.mark.usefixtures("logging_as_before")
+@pytest.mark.parametrize("log_format", ["console", "json"])
+async def test_a_header_that_is_not_text_stays_out_of_the_log(service: Service, log_format: str) -> None:
+    """By itself gRPC would write it, with all credentials in it, and anybody can send as many as they like."""
+    stream = io.StringIO()
+    configure_logs(log_format, stream)
+    for _ in range(5):
+        assert b"not authenticated" in await answer_to(service.port, b"Basic hush-\xff-hush")
+    written = stream.getvalue()
+    assert "hush" not in written
+    assert "Traceback" not in written
+    assert "a caller has sent a header that is not UTF-8" in written
+    assert len(written.splitlines()) < 5
+
+
+def test_of_such_headers_there_is_one_line_a_second() -> None:
+    """Others of gRPC's lines are written as ever."""
+    now = [0.0]
+    kept_out = HeadersKeptOut(lambda: now[0])
+
+    def is_written(message: str) -> bool:
+        return kept_out.filter(logging.LogRecord("grpc._cython.cygrpc", logging.ERROR, "", 0, message, (), None))
+
+    assert is_written("Invalid encoding on b'1'")
+    assert not is_written("Invalid encoding on b'2'")
+    assert is_written("something else")
+    now[0] = 1
+    assert is_written("Invalid encoding on b'3'")
 
 
 class Writes(io.StringIO):

@@ -24,7 +24,7 @@ def _literal(name: bytes, value: bytes) -> bytes:
     return b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value
 
 
-async def _answer_to(port: int, authorization: bytes) -> bytes:
+async def answer_to(port: int, authorization: bytes) -> bytes:
     """Call Issue with these bytes as the header; the first and last HEADERS frame of the answer, as it came."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     headers = {**_PSEUDO, **_PATH, b"authorization": authorization}
@@ -57,8 +57,8 @@ async def _answer_to(port: int, authorization: bytes) -> bytes:
 async def test_bytes_that_are_no_text_are_refused_alike(service: Service, bff: Caller, header: bytes) -> None:
     """A header that is not ASCII, or has control characters, gets the very bytes that wrong credentials get."""
     before = tables_of(service)
-    refused = await _answer_to(service.port, header)
-    assert refused == await _answer_to(service.port, b"Basic d3Jvbmc6d3Jvbmc=")
+    refused = await answer_to(service.port, header)
+    assert refused == await answer_to(service.port, b"Basic d3Jvbmc6d3Jvbmc=")
     assert b"the caller is not authenticated" in refused
     assert tables_of(service) == before
     assert (await issue(bff)).access_token

@@ -12,6 +12,7 @@ from tests.rpc.steps import issue, refresh
 from tests.rpc.tables import rows_of
 from tokensvc.domain.client import Permission
 from tokensvc.domain.errors import Reason, RefusedError
+from tokensvc.domain.policy import SessionLimitAction
 from tokensvc.services.refusal_bursts import SUBJECT_BURST
 
 REFUSED = "refused"
@@ -93,6 +94,26 @@ async def test_a_detected_reuse_is_not_recorded_twice(service: Service, bff: Cal
     assert len(await recorded(service, "session.reuse_detected")) == 1
 
 
+async def test_limits_and_what_a_token_may_not_be_for_are_recorded(service: Service) -> None:
+    """Who wants a session too many, or a wider scope or audience, is recorded with the subject that is known."""
+    policy = policy_of(max_sessions=1, session_limit_action=SessionLimitAction.REFUSE)
+    app = await service.caller("app", policy=policy)
+    token = (await issue(app)).refresh_token
+    for call in (
+        issue(app),
+        issue(app, scopes=["root"]),
+        refresh(app, token, scopes=["root"]),
+        refresh(app, token, audiences=["root"]),
+    ):
+        await failure(call)
+    assert sorted(named(event)[0::3] for event in await recorded(service)) == [
+        ("INVALID_AUDIENCE", "ada"),
+        ("INVALID_SCOPE", "ada"),
+        ("INVALID_SCOPE", "ada"),
+        ("SESSION_LIMIT_REACHED", "ada"),
+    ]
+
+
 async def test_bad_requests_and_missing_things_are_not_recorded(service: Service, bff: Caller) -> None:
     """They are nothing that a thief does more than an honest caller."""
     await failure(issue(bff, ""))
@@ -101,7 +122,7 @@ async def test_bad_requests_and_missing_things_are_not_recorded(service: Service
 
 
 async def test_many_refusals_about_a_subject_are_suspicious(service: Service) -> None:
-    """They raise an event of their own, once."""
+    """They raise an event of their own, once, which names those who were refused."""
     bff = await service.caller("relay", policy=policy_of())
     issued = await issue(bff)
     await bff.Revoke(pb.RevokeRequest(session_id=issued.session_id))
@@ -109,6 +130,7 @@ async def test_many_refusals_about_a_subject_are_suspicious(service: Service) ->
         await failure(refresh(bff, issued.refresh_token))
     (event,) = await recorded(service, "suspicion.refusal_burst")
     assert (event["subject"], event["client_id"]) == ("ada", "")
+    assert '"callers":"relay"' in event["details"]
 
 
 async def test_a_refused_caller_does_not_wait_for_the_database(service: Service, bff: Caller) -> None:

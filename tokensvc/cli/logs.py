@@ -1,7 +1,9 @@
 """Owns the server's log lines: one line an event on standard error, which no value in it can forge."""
 
 import logging
-from typing import Any, TextIO
+import time
+from collections.abc import Callable
+from typing import Any, Final, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -9,6 +11,31 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from tokensvc.cli.printable import printable
 
 _MARGIN = "    | "
+_HEADER_PAUSE: Final = 1.0  # seconds
+
+
+class HeadersKeptOut(logging.Filter):
+    """Keeps headers that are not UTF-8 out of the log: gRPC writes them as they came, credentials too, thrice an RPC.
+
+    That there was one is said once a second at most: anybody can send them.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` is in seconds."""
+        super().__init__()
+        self._clock = clock
+        self._next = -_HEADER_PAUSE
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether `record` is to be written; one about a header has lost what was in it."""
+        if not (record.name.startswith("grpc") and str(record.msg).startswith("Invalid encoding")):
+            return True
+        if (now := self._clock()) < self._next:
+            return False
+        self._next = now + _HEADER_PAUSE
+        record.msg, record.args = "a caller has sent a header that is not UTF-8", None
+        record.exc_info = record.exc_text = record.stack_info = None
+        return True
 
 
 def configure_logs(log_format: str, stream: TextIO, worker: int | None = None) -> None:
@@ -31,6 +58,7 @@ def configure_logs(log_format: str, stream: TextIO, worker: int | None = None) -
             foreign_pre_chain=first, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
         )
     )
+    handler.addFilter(HeadersKeptOut())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
 
 

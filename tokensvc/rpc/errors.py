@@ -1,6 +1,7 @@
 """Owns how a refusal is put on the wire: one table from reason to status code, and the standard details."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 import grpc
@@ -43,13 +44,18 @@ CODES: Final[Mapping[Reason, grpc.StatusCode]] = {
 
 def status_of(error: RefusedError) -> tuple[grpc.StatusCode, str, tuple[tuple[str, bytes], ...]]:
     """Answer the code, the message and the trailing metadata for `error`."""
-    code = CODES[error.reason]
-    details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason.value, domain=DOMAIN)]
-    if error.field:
-        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.message)
+    return CODES[error.reason], error.message, ((DETAILS_KEY, _details(error.reason, error.message, error.field)),)
+
+
+@lru_cache(maxsize=256)  # there are few: messages repeat nothing of a request
+def _details(reason: Reason, message: str, field: str) -> bytes:
+    details: list[Message] = [error_details_pb2.ErrorInfo(reason=reason.value, domain=DOMAIN)]
+    if field:
+        violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=message)
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
-    status = status_pb2.Status(code=code.value[0], message=error.message, details=map(_packed, details))
-    return code, error.message, ((DETAILS_KEY, status.SerializeToString()),)
+    code: int = CODES[reason].value[0]
+    status: bytes = status_pb2.Status(code=code, message=message, details=map(_packed, details)).SerializeToString()
+    return status
 
 
 def _packed(message: Message) -> any_pb2.Any:

@@ -1,6 +1,7 @@
 """Owns what every RPC passes through: the caller is recognised, and whatever goes wrong becomes a clean status."""
 
 import asyncio
+import math
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -19,6 +20,7 @@ from tokensvc.ports import Clock, Store
 from tokensvc.rpc.caller import caller_of
 from tokensvc.rpc.errors import status_of
 from tokensvc.rpc.pacing import Pacer
+from tokensvc.rpc.refusal_delay import RefusalDelay
 from tokensvc.rpc.refused import refusal_of, refusal_of_stranger
 from tokensvc.rpc.streams import StreamMethod, Streams
 from tokensvc.services.call import Call
@@ -28,6 +30,7 @@ T = TypeVar("T")
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler = Callable[[Any, Context], Awaitable[Any]]
+Serve = Callable[[Any, "_Rpc"], Awaitable[Any]]
 
 _log = structlog.get_logger(__name__)
 
@@ -54,16 +57,39 @@ class OpenMethod:
 AnyMethod = Method | OpenMethod | StreamMethod
 
 
+@dataclass(slots=True)
+class _Rpc:
+    """A call on its way: `caller` is the client that calls, as soon as it is recognised."""
+
+    context: Context
+    caller: str = ""
+
+    def time_to_work(self) -> float | None:
+        """How many seconds are left until it has to be answered; None for as many as it takes."""
+        remaining: float | None = self.context.time_remaining()
+        return None if remaining is None else remaining - min(remaining * _FOR_THE_ANSWER, _MOST_FOR_THE_ANSWER)
+
+    async def abort(self, refusal: RefusedError) -> None:
+        """Answer with `refusal`, in trailers alone, so that clients may retry (gRFC A6)."""
+        try:
+            await self.context.abort(*status_of(refusal))
+        except grpc.aio.AbortError as ending:
+            # gRPC keeps it with the call and raises it again: with our frames in it, both would be kept in a cycle.
+            ending.with_traceback(None)
+
+
 class Guard:
     """Turns methods into gRPC handlers."""
 
-    def __init__(self, store: Store, refusals: Refusals, clock: Clock, *, pace: float) -> None:
+    def __init__(self, store: Store, refusals: Refusals, clock: Clock, *, pace: float, refusal_delay: float) -> None:
+        """`pace` and `refusal_delay` are in seconds."""
         self._store = store
         self._refusals = refusals
         self._clock = clock
         self._streams = Streams(store, clock)
         self._arrivals = Pacer(pace, store.view)
         self._answers = Pacer(pace, _nothing)
+        self._delay = RefusalDelay(refusal_delay)
         self.under_way = 0  # RPCs whose answer is not ready
 
     @property
@@ -72,9 +98,10 @@ class Guard:
         inward, outward = asdict(self._arrivals.counts), asdict(self._answers.counts)
         return {name: inward[name] + outward[name] for name in inward}
 
-    def end_streams(self) -> None:
-        """End all answers that are streams, without an error."""
+    def end_waits(self) -> None:
+        """End all answers that are streams, without an error; give those that wait, and let none wait from now on."""
         self._streams.end_all()
+        self._delay.stop()
 
     def service(self, descriptor: ServiceDescriptor, methods: Mapping[str, AnyMethod]) -> grpc.GenericRpcHandler:
         """Answer the handler of a whole service; what `methods` does not name is UNIMPLEMENTED."""
@@ -93,44 +120,53 @@ class Guard:
         serve = self._serving(name, method)
 
         async def handle(request: Message | None, context: Context) -> Any:
+            rpc = _Rpc(context)
             self.under_way += 1
             try:
-                return await serve(request, context) if request is not None else _refuse_bytes()
-            except RefusedError as error:
-                refusal = error
-            except Exception as error:  # noqa: BLE001 - the one place where a defect is kept from the wire
-                refusal = _defect(error)
+                return await self._answer(serve, request, rpc)
             finally:
                 self.under_way -= 1
-            await abort(context, refusal)
 
         return handle
 
-    def _serving(self, name: str, method: AnyMethod) -> Handler:
+    async def _answer(self, serve: Serve, request: Message | None, rpc: _Rpc) -> Any:
+        try:
+            return await serve(request, rpc) if request is not None else _refuse_bytes()
+        except RefusedError as error:
+            refusal = error.with_traceback(None)  # its frames would be kept with it, and it may have to wait
+        except Exception as error:  # noqa: BLE001 - the one place where a defect is kept from the wire
+            refusal = _defect(error)
+        left = rpc.context.time_remaining()
+        most = math.inf if left is None else left / 2  # it must arrive in time, also where much is under way
+        await self._delay.turn(rpc.caller, refusal.reason, most)
+        await self._answers.turn()
+        await rpc.abort(refusal)
+
+    def _serving(self, name: str, method: AnyMethod) -> Serve:
         match method:
             case OpenMethod():
-                return method.serve
+                return lambda request, rpc: method.serve(request, rpc.context)
             case StreamMethod():
                 return self._stream(name, method)
             case Method():
-                return self._in_time(self._unary(name, method))
+                return _in_time(self._unary(name, method))
 
-    def _unary(self, name: str, method: Method) -> Handler:
-        async def serve(request: Any, context: Context) -> Message:
+    def _unary(self, name: str, method: Method) -> Serve:
+        async def serve(request: Any, rpc: _Rpc) -> Message:
             staleness = method.max_staleness(request) if method.max_staleness else 0
             view = await (self._store.view(max_staleness=staleness) if staleness else self._arrivals.turn())
-            caller = self._caller(name, view, context)
+            caller = self._caller(name, view, rpc)
             answer = await self._noting(method.serve(Call(caller, view), request), name, view, caller, request)
             await self._answers.turn()
             return answer
 
         return serve
 
-    def _stream(self, name: str, method: StreamMethod) -> Handler:
-        async def serve(request: Any, context: Context) -> None:
+    def _stream(self, name: str, method: StreamMethod) -> Serve:
+        async def serve(request: Any, rpc: _Rpc) -> None:
             view = await self._store.view()
-            caller = self._caller(name, view, context)
-            sending = self._streams.send(method, Call(caller, view), request, context)
+            caller = self._caller(name, view, rpc)
+            sending = self._streams.send(method, Call(caller, view), request, rpc.context)
             await self._noting(sending, name, view, caller, request)
 
         return serve
@@ -143,35 +179,32 @@ class Guard:
                 self._refusals.note(refusal_of(name, error, view, caller, request))
             raise
 
-    def _caller(self, name: str, view: View, context: Context) -> Client:
+    def _caller(self, name: str, view: View, rpc: _Rpc) -> Client:
         try:
-            return caller_of(context.invocation_metadata(), view, self._clock())
+            caller = caller_of(rpc.context.invocation_metadata(), view, self._clock())
         except RefusedError as error:
-            self._refusals.note(refusal_of_stranger(name, error, view, context))
+            self._refusals.note(refusal_of_stranger(name, error, view, rpc.context))
             raise
+        rpc.caller = caller.client_id
+        return caller
 
-    def _in_time(self, serve: Handler) -> Handler:
-        async def serve_in_time(request: Any, context: Context) -> Any:
-            remaining: float | None = context.time_remaining()
-            if remaining is None:
-                return await serve(request, context)
-            try:
-                async with asyncio.timeout(remaining - min(remaining * _FOR_THE_ANSWER, _MOST_FOR_THE_ANSWER)):
-                    return await serve(request, context)
-            except TimeoutError:
-                raise RefusedError(Reason.STORE_UNAVAILABLE, "the database has not answered in time") from None
 
-        return serve_in_time
+def _in_time(serve: Serve) -> Serve:
+    async def serve_in_time(request: Any, rpc: _Rpc) -> Any:
+        left = rpc.time_to_work()
+        if left is None:
+            return await serve(request, rpc)
+        try:
+            async with asyncio.timeout(left):
+                return await serve(request, rpc)
+        except TimeoutError:
+            raise RefusedError(Reason.STORE_UNAVAILABLE, "the database has not answered in time") from None
+
+    return serve_in_time
 
 
 async def _nothing() -> None:
     """What answers need before they are sent."""
-
-
-async def abort(context: Context, refusal: RefusedError) -> NoReturn:
-    """End the RPC with the status of `refusal`."""
-    code, message, trailer = status_of(refusal)
-    await context.abort(code, message, trailer)
 
 
 def _defect(error: Exception) -> RefusedError:
@@ -186,7 +219,7 @@ def _refuse_bytes() -> NoReturn:
 
 
 async def _not_implemented(_request: object, context: Context) -> None:
-    await abort(context, RefusedError(Reason.NOT_IMPLEMENTED, "this method is not offered yet"))
+    await _Rpc(context).abort(RefusedError(Reason.NOT_IMPLEMENTED, "this method is not offered yet"))
 
 
 def _deserializer(message_class: type[Message]) -> Callable[[bytes], Message | None]:

@@ -33,6 +33,7 @@ def refusal_of(method: str, error: RefusedError, view: View, caller: Client, req
         subject=_name(_text(request, "subject") or _text(_part(request, "device"), "subject")),
         ip=_address(_text(_part(request, "context"), "ip")),
         token=next(filter(None, (_text(request, field) for field in _TOKENS)), ""),
+        differs=error.differs,
     )
 
 

@@ -82,10 +82,10 @@ class RpcServer:
         await self.say_not_serving()
         stopping = asyncio.create_task(self._server.stop(grace))
         self._health.end_watches()
-        self._guard.end_streams()
+        self._guard.end_waits()
         await self._until_idle(stopping)
         await asyncio.gather(stopping, self._server.stop(None))
-        await self._refusals.flush()
+        await self._refusals.flush(last=True)
 
     async def _until_idle(self, stopping: asyncio.Task[None]) -> None:
         """Return when gRPC has stopped, or when no RPC of ours is under way and it waits for open connections alone."""

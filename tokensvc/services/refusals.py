@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -13,7 +12,8 @@ from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.policy import SECOND
 from tokensvc.domain.session import Grant
 from tokensvc.ports import Clock, RefreshTokens, Store, Unit
-from tokensvc.services.refusal_bursts import RefusalBursts
+from tokensvc.services.refusal_bursts import RefusalBursts, worst_caller
+from tokensvc.services.refusal_tallies import Kind, Tallies, Tally, in_turn
 
 RECORDED: Final = frozenset(
     {
@@ -28,14 +28,17 @@ RECORDED: Final = frozenset(
         Reason.BINDING_MISMATCH,
         Reason.CREDENTIAL_CHANGED,
         Reason.SUBJECT_TOKEN_INVALID,
+        Reason.INVALID_SCOPE,
+        Reason.INVALID_AUDIENCE,
+        Reason.SESSION_LIMIT_REACHED,
     }
 )
-"""What is about callers, permissions and tokens."""
+"""What is about callers, their permissions, tokens, and what these may be for."""
 
 MOST_A_FLUSH: Final = 20
-A_SECOND: Final = 10  # events, on average over a long time
-_SAVED: Final = 600  # events that may be written faster than that after a quiet time
-_MOST_KINDS: Final = 1000
+A_SECOND: Final = 1  # events, on average over a long time
+SAVED: Final = 600  # events that may be written faster than that after a quiet time
+_MOST_SUSPICIONS: Final = 1000
 INTERVAL: Final = 1.0  # seconds
 _FINGERPRINT: Final = 8  # hexadecimal digits of SHA-256
 
@@ -46,7 +49,8 @@ _log = structlog.get_logger(__name__)
 class Refusal:
     """A call that was refused: `caller` is who was recognised, the rest is what it named; empty where nothing was.
 
-    `peer` is where the connection came from, for a caller that was not recognised.
+    `peer` is where the connection came from, for a caller that was not recognised; `differs` names the values that a
+    session is bound to and that did.
     """
 
     reason: Reason
@@ -57,36 +61,7 @@ class Refusal:
     ip: str = ""
     peer: str = ""
     token: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """What refusals have in common that are counted together."""
-
-    reason: Reason
-    caller: str
-    client_id: str
-    subject: str
-    session_id: str
-
-
-@dataclass(slots=True)
-class _Tally:
-    """How often it happened, since when, and the details of the first time; `fresh` were not looked at for bursts."""
-
-    at: int
-    ip: str
-    details: dict[str, str | int]
-    count: int = 1
-    fresh: int = 1
-
-    def add(self, count: int, fresh: int) -> None:
-        """Count more of the same."""
-        self.count += count
-        self.fresh += fresh
-
-
-_Tallies = dict[_Kind, _Tally]
+    differs: str = ""
 
 
 class Refusals:
@@ -103,11 +78,10 @@ class Refusals:
         self._refresh_tokens = refresh_tokens
         self._clock = clock
         self._interval = interval
-        self._tallies: _Tallies = {}
-        self._dropped: Counter[str] = Counter()
+        self._tallies = Tallies()
         self._bursts = RefusalBursts()
         self._suspicions: list[AuditEvent] = []
-        self._budget = float(_SAVED)
+        self._budget = float(SAVED)
         self._saved_at = clock()
         self._one_at_a_time = asyncio.Lock()
 
@@ -115,16 +89,10 @@ class Refusals:
         """Count `refusal`, if it is of a kind that is recorded."""
         if refusal.reason not in RECORDED:
             return
-        kind = self._kind(refusal)
-        if kind in self._tallies:
-            self._tallies[kind].add(1, 1)
-        elif len(self._tallies) < _MOST_KINDS:
-            self._tallies[kind] = _Tally(self._clock(), refusal.ip, _details(refusal))
-        else:
-            self._dropped[refusal.reason.value] += 1
+        self._tallies.add(self._kind(refusal), Tally(self._clock(), refusal.ip, _details(refusal)))
 
-    def _kind(self, refusal: Refusal) -> _Kind:
-        kind = _Kind(refusal.reason, refusal.caller, refusal.client_id, refusal.subject, session_id="")
+    def _kind(self, refusal: Refusal) -> Kind:
+        kind = Kind(refusal.reason, refusal.caller, refusal.client_id, refusal.subject, differs=refusal.differs)
         token = self._refresh_tokens.open(refusal.token) if refusal.token else None
         if token is None:
             return kind
@@ -137,15 +105,19 @@ class Refusals:
             await asyncio.sleep(self._interval)
             await asyncio.shield(self.flush())  # broken off, it would not be known what was written
 
-    async def flush(self) -> None:
-        """Write what was counted, as much as may be; whatever goes wrong, what was not written is kept."""
+    async def flush(self, *, last: bool = False) -> None:
+        """Write what was counted, as much as may be; whatever goes wrong, what was not written is kept.
+
+        What is `last` is written at least as counts: nobody would write it later.
+        """
         async with self._one_at_a_time:
-            if not (self._tallies or self._dropped or self._suspicions):
+            if not (self._tallies or self._suspicions):
                 return
             try:
                 await self._find_sessions()
                 self._suspect()
-                await self._write()
+                if room := self._room(last=last):
+                    await self._write(room)
             except RefusedError:
                 pass  # the store has logged the outage
             except Exception as error:  # noqa: BLE001 - nobody else would hear of a defect, and serving goes on
@@ -153,71 +125,63 @@ class Refusals:
 
     async def _find_sessions(self) -> None:
         """Put subject and client into the kinds that have a session."""
-        wanted = {kind.session_id for kind in self._tallies if kind.session_id and not kind.subject}
-        rows = await self._store.sessions_by_id(wanted) if wanted else {}
-        for kind in [kind for kind in self._tallies if kind.session_id in rows]:
-            tally = self._tallies.pop(kind)
-            self._keep(_of_session(kind, rows[kind.session_id].session.grant), tally)
+        of_tokens = [(kind, tally) for kind, tally in self._tallies.items() if kind.session_id and not kind.subject]
+        unknown = [kind for kind, tally in of_tokens if tally.fresh]  # others have been looked for
+        rows = await self._store.sessions_by_id({kind.session_id for kind in unknown}) if unknown else {}
+        for kind in unknown:
+            if found := rows.get(kind.session_id):
+                self._tallies.add(_of_session(kind, found.session.grant), self._tallies.pop(kind))
 
     def _suspect(self) -> None:
-        now = self._clock()
+        now, bursts = self._clock(), self._bursts
         for kind, tally in self._tallies.items():
-            found = [self._bursts.of_client(name, tally.fresh, now) for name in {kind.caller, kind.client_id} - {""}]
+            found = [
+                bursts.of_client(name, kind.caller, tally.fresh, now) for name in {kind.caller, kind.client_id} - {""}
+            ]
             if kind.subject:
-                found.append(self._bursts.of_subject(kind.subject, tally.fresh, now))
+                found.append(bursts.of_subject(kind.subject, kind.caller, tally.fresh, now))
             self._suspicions += [event for event in found if event]
             tally.fresh = 0
-        del self._suspicions[_MOST_KINDS:]
+        self._suspicions = in_turn(self._suspicions, worst_caller)[:_MOST_SUSPICIONS]
 
-    async def _write(self) -> None:
+    async def _write(self, room: int) -> None:
         """Write suspicions, up to half, and what happened most; of what there is no room for, the counts by reason."""
-        room = self._room()
-        if not room:
-            return
-        tallies, self._tallies = self._tallies, {}
-        dropped, self._dropped = self._dropped, Counter()
-        if len(self._suspicions) + len(tallies) + bool(dropped) > room:
+        tallies, self._tallies = self._tallies, Tallies()
+        by_turn, dropped = tallies.in_turn(), tallies.dropped.copy()
+        if len(self._suspicions) + len(by_turn) + bool(dropped) > room:
             room -= 1  # for the counts
         suspicions = self._suspicions[: (room + 1) // 2]
-        by_count = sorted(tallies, key=lambda kind: tallies[kind].count, reverse=True)
-        written = by_count[: room - len(suspicions)]
-        total = dropped.copy()
-        for kind in by_count[len(written) :]:
-            total[kind.reason.value] += tallies[kind].count
-        events = [*suspicions, *(_event(kind, tallies[kind]) for kind in written)]
-        if total:
-            events.append(AuditEvent("refusals.dropped", at=self._clock(), details=dict(sorted(total.items()))))
+        written = by_turn[: room - len(suspicions)]
+        for kind, tally in by_turn[len(written) :]:
+            dropped[kind.reason.value] += tally.count
+        events = [*suspicions, *(_event(kind, tally) for kind, tally in written)]
+        if dropped:
+            events.append(AuditEvent("refusals.dropped", at=self._clock(), details=dict(sorted(dropped.items()))))
         try:
             await self._store.commit(Unit(lambda _rows: Effects(None, audit=tuple(events))))
         except BaseException:
-            self._dropped += dropped
-            for kind, tally in tallies.items():
-                self._keep(kind, tally)
+            self._tallies.dropped += tallies.dropped
+            for kind, tally in by_turn:
+                self._tallies.add(kind, tally)
             raise
         self._budget -= len(events)
         del self._suspicions[: len(suspicions)]
 
-    def _keep(self, kind: _Kind, tally: _Tally) -> None:
-        if kind in self._tallies:
-            self._tallies[kind].add(tally.count, tally.fresh)
-        elif len(self._tallies) < _MOST_KINDS:
-            self._tallies[kind] = tally
-        else:
-            self._dropped[kind.reason.value] += tally.count
-
-    def _room(self) -> int:
-        """How many events may be written now."""
+    def _room(self, *, last: bool) -> int:
+        """How many events may be written now: nothing, or enough to tell of many callers."""
         now = self._clock()
-        self._budget = min(_SAVED, self._budget + max(0, now - self._saved_at) / SECOND * A_SECOND)
+        self._budget = min(SAVED, self._budget + max(0, now - self._saved_at) / SECOND * A_SECOND)
         self._saved_at = now
-        return min(MOST_A_FLUSH, int(self._budget))
+        if self._budget >= MOST_A_FLUSH:
+            return MOST_A_FLUSH
+        return 1 if last else 0
 
 
-def _of_session(kind: _Kind, grant: Grant) -> _Kind:
+def _of_session(kind: Kind, grant: Grant) -> Kind:
     return replace(kind, client_id=grant.client_id, subject=grant.subject)
 
 
-def _event(kind: _Kind, tally: _Tally) -> AuditEvent:
+def _event(kind: Kind, tally: Tally) -> AuditEvent:
     return AuditEvent(
         "refused",
         at=tally.at,
@@ -227,7 +191,7 @@ def _event(kind: _Kind, tally: _Tally) -> AuditEvent:
         session_id=kind.session_id,
         reason=kind.reason.value,
         ip=tally.ip,
-        details={**tally.details, "count": tally.count},
+        details={**tally.details, **({"differs": kind.differs} if kind.differs else {}), "count": tally.count},
     )
 
 

@@ -1,0 +1,1 @@
+"""What a flood of bad refresh tokens costs. Run it with `python -m bench.flood`."""

@@ -1,0 +1,195 @@
+"""Slowing down who causes many refusals, and nobody else."""
+
+import asyncio
+import math
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness import Caller, failure, running_service
+from tests.rpc.steps import issue, refresh
+from tests.virtual_time import run
+from tokensvc.config import load_settings
+from tokensvc.domain.errors import Reason
+from tokensvc.rpc.refusal_delay import AT_ONCE, DELAYED, MOST_WAITING, RefusalDelay
+
+GUESS = Reason.REFRESH_TOKEN_INVALID
+FOREVER = math.inf
+
+
+async def seconds(waiting: Coroutine[Any, Any, None]) -> float:
+    """How long it takes."""
+    began = asyncio.get_running_loop().time()
+    await waiting
+    return asyncio.get_running_loop().time() - began
+
+
+async def many(delay: RefusalDelay, calls: int, caller: str = "evil", most: float = FOREVER) -> list[float]:
+    """How long each of so many refusals in one moment waits."""
+    return await asyncio.gather(*(seconds(delay.turn(caller, GUESS, most)) for _ in range(calls)))
+
+
+def test_the_first_refusals_of_a_second_are_answered_at_once() -> None:
+    """A caller with few of them notices nothing, however long it goes on; the next one in that second waits."""
+
+    async def scenario() -> None:
+        delay = RefusalDelay(1)
+        for _ in range(3):
+            assert await many(delay, AT_ONCE) == [0] * AT_ONCE
+            assert await many(delay, 1) != [0]
+            await asyncio.sleep(1)
+
+    run(scenario())
+
+
+def test_who_calls_again_and_again_gets_about_one_answer_a_second_for_each_call_in_flight() -> None:
+    """64 calls in flight come to 64 a second, evenly spread: nobody else is held up by many at once."""
+
+    async def scenario() -> Counter[int]:
+        delay, answered = RefusalDelay(1), Counter[int]()
+
+        async def attack() -> None:
+            while True:
+                await delay.turn("evil", GUESS, FOREVER)
+                answered[int(asyncio.get_running_loop().time() * 20)] += 1
+
+        attacks = [asyncio.create_task(attack()) for _ in range(64)]
+        await asyncio.sleep(21)
+        for task in attacks:
+            task.cancel()
+        await asyncio.gather(*attacks, return_exceptions=True)
+        return answered
+
+    answered = run(scenario())
+    a_second = sum(number for moment, number in answered.items() if 200 <= moment < 400) / 10
+    assert 64 < a_second < 64 + 2 * AT_ONCE
+    assert max(number for moment, number in answered.items() if moment >= 200) <= AT_ONCE + 10
+
+
+def test_other_callers_do_not_wait() -> None:
+    """Each has its own count; strangers together have one."""
+
+    async def scenario() -> None:
+        delay = RefusalDelay(1)
+        attack = asyncio.create_task(many(delay, 1000))
+        await asyncio.sleep(0.1)
+        assert await many(delay, 1, "bff") == [0]
+        assert await many(delay, 1, "") == [0]
+        await attack
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("reason", sorted(set(Reason) - DELAYED))
+def test_what_is_no_guess_never_waits(reason: Reason) -> None:
+    """An overloaded or broken service does not make it worse, and scripts may ask for what is not there."""
+
+    async def scenario() -> None:
+        delay = RefusalDelay(1)
+        await many(delay, 1000)
+        assert await seconds(delay.turn("evil", reason, FOREVER)) == 0
+
+    run(scenario())
+
+
+def test_nobody_waits_longer_than_it_may() -> None:
+    """The answer comes in time for the call's deadline, also where no time is left."""
+
+    async def scenario() -> None:
+        delay = RefusalDelay(1)
+        assert max(await many(delay, 100, most=0.1)) == pytest.approx(0.1)
+        assert max(await many(delay, 100, most=-1)) == 0
+
+    run(scenario())
+
+
+def test_too_many_do_not_wait() -> None:
+    """Those who wait take memory: so there is a limit, beyond which answers are sent at once."""
+
+    async def scenario() -> None:
+        waits = await many(RefusalDelay(1), MOST_WAITING + AT_ONCE + 100)
+        assert waits.count(0) == AT_ONCE + 100
+
+    run(scenario())
+
+
+def test_who_has_gone_takes_no_place() -> None:
+    """A call that is cancelled while it waits is forgotten."""
+
+    async def scenario() -> None:
+        delay = RefusalDelay(1)
+        attack = asyncio.create_task(many(delay, 100))
+        await asyncio.sleep(0.1)
+        attack.cancel()
+        await asyncio.wait([attack])
+        assert not delay._waiting
+
+    run(scenario())
+
+
+def test_at_the_end_all_are_answered() -> None:
+    """Those who wait go on, and nobody waits any more."""
+
+    async def scenario() -> None:
+        delay = RefusalDelay(1)
+        attack = asyncio.create_task(many(delay, 100))
+        await asyncio.sleep(0.1)
+        delay.stop()
+        assert max(await attack) == pytest.approx(0.1)
+        assert max(await many(delay, 100)) == 0
+
+    run(scenario())
+
+
+def test_zero_turns_it_off() -> None:
+    """Then nobody waits."""
+
+    async def scenario() -> None:
+        assert set(await many(RefusalDelay(0), 100)) == {0}
+
+    run(scenario())
+
+
+def test_it_is_on_unless_it_is_turned_off() -> None:
+    """The setting's default is a second."""
+    assert load_settings({}).refusal_delay == 1
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Wait for what nobody tells of."""
+    async with asyncio.timeout(30):
+        while not is_so():  # noqa: ASYNC110 - see above
+            await asyncio.sleep(0.01)
+
+
+async def test_a_flood_of_bad_tokens_waits_and_good_calls_of_the_caller_do_not(tmp_path: Path) -> None:
+    """Over real gRPC: while its refusals wait, a caller's other calls are answered; a deadline hastens its refusal."""
+    async with running_service(tmp_path, memory=True, refusal_delay=10) as service:
+        bff = await service.caller("bff")
+        for _ in range(AT_ONCE):
+            assert (await failure(refresh(bff, "tsr1_forged"))).reason == GUESS
+        waiting = asyncio.ensure_future(failure(refresh(bff.within(60), "tsr1_forged")))
+        stranger = asyncio.ensure_future(failure(refresh(Caller("bff", "wrong", service.channel), "x")))
+        assert (await issue(bff)).access_token
+        assert (await stranger).reason == Reason.CALLER_UNAUTHENTICATED
+        assert (await failure(refresh(bff.within(2), "tsr1_forged"))).reason == GUESS
+        assert not waiting.done()
+        assert len(service.server._guard._delay._waiting) == 1
+        assert service.server._guard.under_way
+        waiting.cancel()
+
+
+async def test_a_stop_does_not_wait_for_refusals(tmp_path: Path) -> None:
+    """Those that wait are answered when the server stops."""
+    async with running_service(tmp_path, memory=True, refusal_delay=10) as service:
+        bff = (await service.caller("bff")).within(60)
+        calls = [asyncio.ensure_future(failure(refresh(bff, "tsr1_forged"))) for _ in range(AT_ONCE + 30)]
+        guard = service.server._guard
+        await until(lambda: len(guard._delay._waiting) == 30)
+        await until(lambda: guard.under_way == 30)
+        await asyncio.wait_for(service.server.stop(grace=600), timeout=30)
+        assert {refused.reason for refused in await asyncio.gather(*calls)} == {GUESS}
+        await until(lambda: not guard.under_way)
