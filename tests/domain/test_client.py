@@ -1,9 +1,12 @@
 """What a client may do, and for whom."""
 
+from dataclasses import replace
+
 import pytest
 
 from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.errors import Reason, RefusedError
+from tokensvc.domain.policy import DEFAULT_POLICY, Rotation
 
 
 @pytest.mark.parametrize("permission", Permission)
@@ -57,3 +60,19 @@ def test_the_secret_before_is_good_until_it_expires(now: int, previous: bytes | 
     """From the moment of its expiry on it counts no more, without anything being done."""
     client = Client("bff", secret_hash=b"new", previous_secret_hash=b"old", previous_expires_at=10)
     assert client.secret_hashes(now) == (b"new", previous)
+
+
+def test_a_wider_retry_window_holds_from_now_on() -> None:
+    """What the policy before would not have answered again stays consumed, through any number of changes."""
+    minute, second, none = (replace(DEFAULT_POLICY, retry_window=span) for span in (60_000, 1000, 0))
+    client = Client("app", policy=minute)
+    assert client.with_policy(second, 100_000).retries_from == 0
+    widened = client.with_policy(second, 100_000).with_policy(minute, 200_000)
+    assert widened.retries_from == 199_000
+    assert widened.with_policy(none, 201_000).with_policy(second, 202_000).retries_from == 202_000
+    assert widened.with_policy(none, 201_000).retries_from == 199_000
+    always = replace(minute, rotation=Rotation.ALWAYS)
+    assert client.with_policy(always, 100_000).with_policy(minute, 200_000).retries_from == 200_000
+    assert widened.with_policy(minute, 300_000).retries_from == 199_000
+    twice = client.with_policy(none, 1).with_policy(minute, 200_000)
+    assert twice.with_policy(replace(minute, retry_window=120_000), 210_000).retries_from == 200_000

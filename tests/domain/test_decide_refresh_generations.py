@@ -13,6 +13,7 @@ from tokensvc.domain.policy import DAY, HOUR, MAX_RETRY_WINDOW, BindingPolicy
 from tokensvc.domain.refresh import REUSE
 from tokensvc.domain.refresh_token import MAX_GENERATION
 from tokensvc.domain.revocation import EntryKind, LogEntry
+from tokensvc.domain.session import ClientContext
 
 SEEN = an_attempt().place.traces(BindingPolicy())
 
@@ -62,6 +63,13 @@ def test_a_retry_answers_the_same_successor() -> None:
 def test_the_window_is_open_until_its_last_millisecond(elapsed: int) -> None:
     """A retry is answered from the rotation on until the window is over."""
     assert refreshed(decide(an_attempt(5), a_session(6, rotated_at=NOW - elapsed)))
+
+
+def test_a_refresh_that_tells_no_origin_changes_none() -> None:
+    """Address, user agent and place stay as they were last given."""
+    seen = replace(a_session(5), last_seen=SEEN, last_location="Lyon, FR")
+    after = refreshed(decide(an_attempt(5, context=ClientContext()), seen)).session
+    assert (after.last_seen, after.last_location) == (SEEN, "Lyon, FR")
 
 
 @pytest.mark.parametrize("elapsed", [WINDOW, WINDOW + 1, HOUR])

@@ -10,11 +10,11 @@ from tests.domain.samples import GRANT, NOW, PHONE, STRANGER, a_session, an_atte
 from tokensvc.domain.client import Client
 from tokensvc.domain.effects import Effects, Refused
 from tokensvc.domain.errors import Reason
-from tokensvc.domain.policy import BindingAction, BindingPolicy
+from tokensvc.domain.policy import BindingAction, BindingPolicy, SenderConstraint
 from tokensvc.domain.refresh import Refreshed
 from tokensvc.domain.refresh_attempt import RefreshAttempt
 from tokensvc.domain.refresh_token import bound_digest
-from tokensvc.domain.session import Device, Session
+from tokensvc.domain.session import Session
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,10 @@ class Scene:
     def asking(self, **changes: object) -> "Scene":
         """The scene with changes to the attempt."""
         return replace(self, attempt=replace(self.attempt, **changes))
+
+    def under(self, **changes: object) -> "Scene":
+        """The scene with changes to the policy of the client."""
+        return replace(self, client=replace(self.client, policy=replace(self.client.policy, **changes)))
 
     def in_state(self, **changes: object) -> "Scene":
         """The scene with changes to the session's state, if there is a session."""
@@ -73,14 +77,18 @@ RANKED: list[tuple[Reason, list[Cause]]] = [
     ),
     (
         Reason.REFRESH_TOKEN_EXPIRED,
-        [lambda scene: scene.granted(expires_at=NOW), lambda scene: scene.in_state(used_at=NOW - GRANT.idle_ttl)],
+        [
+            lambda scene: scene.granted(expires_at=NOW),
+            lambda scene: scene.in_state(used_at=NOW - GRANT.idle_ttl),
+            lambda scene: scene.under(refresh_absolute_ttl=NOW - GRANT.started_at),
+        ],
     ),
+    (Reason.NOT_IMPLEMENTED, [lambda scene: scene.under(sender_constraint=SenderConstraint.DPOP)]),
     (
         Reason.BINDING_MISMATCH,
         [
             lambda scene: scene.asking(device_id="device-2"),
             lambda scene: scene.asking(device_id=""),
-            lambda scene: scene.granted(device=Device()),
         ],
     ),
     (Reason.CREDENTIAL_CHANGED, [lambda scene: scene.asking(credential_version="v2")]),
@@ -147,11 +155,6 @@ def test_the_device_is_compared_only_where_the_policy_binds_it() -> None:
     """Where sessions are not bound to it another device may present the token."""
     unbound = replace(GOOD, client=phone(binding=BindingPolicy())).asking(device_id="device-2")
     assert refreshed(unbound.decided())
-
-
-def test_a_bound_session_without_a_device_is_refreshed_without_one() -> None:
-    """A session that named no device is bound to naming none."""
-    assert refreshed(GOOD.granted(device=Device()).asking(device_id="").decided())
 
 
 @pytest.mark.parametrize("version", ["", "v1"])

@@ -8,7 +8,7 @@ import pytest
 from tests.domain.samples import NOW, WINDOW, a_session, an_attempt, decide, phone, refreshed, refused
 from tokensvc.domain.errors import Reason
 from tokensvc.domain.policy import DAY, HOUR, BindingPolicy, Rotation
-from tokensvc.domain.session import ClientContext, Session
+from tokensvc.domain.session import ClientContext, Device, Session
 from tokensvc.domain.traces import Place
 
 HOME = ClientContext(ip="192.0.2.7", user_agent="App/3.1 (Android 15)")
@@ -96,6 +96,7 @@ def test_selective_rotates_on_a_sign_of_risk(asking: dict[str, Any]) -> None:
     "asking",
     [
         pytest.param({"device_id": ""}, id="no device given"),
+        pytest.param({"device_id": "device-1"}, id="the same device"),
         pytest.param({"context": ClientContext()}, id="no context given"),
         pytest.param({"context": replace(HOME, ip="192.0.2.200")}, id="an address of the same network"),
         pytest.param({"context": replace(HOME, ip="::ffff:192.0.2.7")}, id="the same address in other words"),
@@ -108,6 +109,13 @@ def test_selective_takes_what_is_usual_for_no_risk(asking: dict[str, Any]) -> No
     assert generation_after(Rotation.SELECTIVE, seen_at_home(), **asking) == 5
 
 
+def test_a_device_that_the_login_did_not_name_is_no_risk() -> None:
+    """There is nothing that it could differ from."""
+    session = seen_at_home()
+    unnamed = replace(session, grant=replace(session.grant, device=Device()))
+    assert generation_after(Rotation.SELECTIVE, unnamed, device_id="device-2") == 5
+
+
 def test_selective_compares_with_the_last_place_and_not_with_the_login() -> None:
     """Who has moved rotates once; at the new place the token stays."""
     away = replace(HOME, ip="198.51.100.7")
@@ -117,17 +125,37 @@ def test_selective_compares_with_the_last_place_and_not_with_the_login() -> None
     assert refreshed(decide(an_attempt(6, context=away), moved, client)).session.generation == 6
 
 
-@pytest.mark.parametrize(("since", "generation"), [(DAY - 1, 5), (DAY, 6)])
+@pytest.mark.parametrize(("since", "generation"), [(2 * DAY - 1, 5), (2 * DAY, 6)])
 def test_selective_rotates_when_the_login_is_long_ago(since: int, generation: int) -> None:
     """With a rotation_interval, from that time since the login on; the login is auth_time where that was given."""
     session = seen_at_home()
     session = replace(session, grant=replace(session.grant, auth_time=NOW - since))
-    assert generation_after(Rotation.SELECTIVE, session, interval=DAY) == generation
+    assert generation_after(Rotation.SELECTIVE, session, interval=2 * DAY) == generation
 
 
-def test_never_does_not_rotate() -> None:
-    """Whatever the risk: such tokens are bound to a key."""
-    assert generation_after(Rotation.NEVER, seen_at_home(), flags={"ada": NOW + 1}, device_id="device-2") == 5
+@pytest.mark.parametrize(("interval", "generation"), [(DAY + 1, 5), (DAY, 6)])
+def test_a_login_is_never_later_than_issue(interval: int, generation: int) -> None:
+    """An auth_time that lies ahead, by a clock that is wrong or on purpose, does not put the interval off."""
+    session = seen_at_home()
+    session = replace(session, grant=replace(session.grant, auth_time=NOW + 3650 * DAY))
+    assert generation_after(Rotation.SELECTIVE, session, interval=interval) == generation
+
+
+def test_selective_forgets_neither_network_nor_app() -> None:
+    """A refresh that names only one of them leaves the other known: from another one the next refresh rotates."""
+    client = phone(rotation=Rotation.SELECTIVE)
+    for given, left in (("user_agent", {"ip": "198.51.100.7"}), ("ip", {"user_agent": "Browser/1"})):
+        half = ClientContext(**{given: getattr(HOME, given)})
+        kept = refreshed(decide(an_attempt(5, context=half), seen_at_home(), client)).session
+        assert kept.generation == 5
+        assert kept.last_seen == seen_at_home().last_seen
+        moved = an_attempt(5, context=replace(HOME, **left))
+        assert refreshed(decide(moved, kept, client)).session.generation == 6
+
+
+def test_never_does_not_spare_a_session_without_a_key() -> None:
+    """Where a stolen token could be used by anybody it rotates, even if such a policy has found its way to a client."""
+    assert generation_after(Rotation.NEVER, seen_at_home()) == 6
 
 
 def test_a_change_of_the_policy_revives_nothing() -> None:
@@ -147,3 +175,16 @@ def test_a_retry_from_elsewhere_is_noted() -> None:
     assert [event.type for event in same.audit] == ["session.refresh_retried"]
     assert [event.type for event in elsewhere.audit] == ["session.refresh_retried", "suspicion.parallel_refresh"]
     assert refreshed(elsewhere).session == rotated
+
+
+@pytest.mark.parametrize(("elapsed", "is_noted"), [(0, True), (WINDOW - 1, True), (-1, True), (WINDOW, False)])
+def test_a_kept_token_at_two_places_is_noted(elapsed: int, *, is_noted: bool) -> None:
+    """Where a token stays for long, by the same rule: from elsewhere, within the retry window since its last use."""
+    client = phone(rotation=Rotation.PERIODIC, rotation_interval=DAY)
+    session = replace(seen_at_home(), rotated_at=NOW - HOUR, used_at=NOW - elapsed)
+    at_home = decide(an_attempt(5, context=HOME), session, client)
+    elsewhere = decide(an_attempt(5, context=replace(HOME, ip="198.51.100.7")), session, client)
+    assert [event.type for event in at_home.audit] == ["session.refreshed"]
+    noted = ["suspicion.parallel_refresh"] if is_noted else []
+    assert [event.type for event in elsewhere.audit] == ["session.refreshed", *noted]
+    assert refreshed(elsewhere).session.generation == 5

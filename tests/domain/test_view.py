@@ -177,3 +177,41 @@ def test_a_barrier_can_be_raised_again_after_it_was_forgotten() -> None:
     view.apply(entry(*ENDS["subject"], revision=7, expires_at=NOW + 2 * GRACE))
     view.forget(NOW + 2 * GRACE)
     assert view.has_revoked(TOKEN)
+
+
+@pytest.mark.parametrize("ends", ["subject", "client", "device"])
+def test_what_begins_behind_a_cut_off_begins_at_it(ends: str) -> None:
+    """Where the clock is behind the moment of a barrier that was seen, a login is not taken for an older one."""
+    view = view_of(entry(*ENDS[ends], issued_before=NOW))
+    for clock in (NOW - HOUR, NOW - 1, NOW, NOW + 1):
+        began = view.beginning("ada", "phone", "device-1", clock)
+        assert began == max(clock, NOW)
+        assert not view.has_revoked(replace(TOKEN, started_at=began, started_revision=view.revision))
+
+
+@pytest.mark.parametrize("ends", ["subject", "client", "device"])
+def test_a_cut_off_of_others_delays_nothing(ends: str) -> None:
+    """What no barrier concerns begins when the clock says, and so does what only a barrier without a moment does."""
+    view = view_of(entry(*ENDS[ends], issued_before=NOW))
+    assert view.beginning("eve", "web", "device-1", NOW - HOUR) == NOW - HOUR
+    assert view_of(entry(*ENDS[ends])).beginning("ada", "phone", "device-1", NOW - HOUR) == NOW - HOUR
+
+
+def test_a_mark_is_remembered_past_its_end() -> None:
+    """A clock that is set back by up to the grace finds it; afterwards nothing of it is left."""
+    view = view_of(entry(EntryKind.SUBJECT_FLAGGED, "ada", issued_before=NOW + HOUR))
+    view.forget(NOW + HOUR + GRACE)
+    assert view.flags == {"ada": NOW + HOUR}
+    view.forget(NOW + HOUR + GRACE + 1)
+    assert (view.flags, view.flag_expiries) == ({}, {})
+
+
+def test_a_shorter_mark_is_remembered_as_long_as_the_one_before() -> None:
+    """Whoever forgot it, and read the log once more, would find the longer one alone."""
+    view = view_of(
+        entry(EntryKind.SUBJECT_FLAGGED, "ada", expires_at=NOW + 9 * HOUR, issued_before=NOW + 9 * HOUR),
+        entry(EntryKind.SUBJECT_FLAGGED, "ada", revision=7, expires_at=NOW + 9 * HOUR, issued_before=NOW + HOUR),
+    )
+    view.forget(NOW + HOUR + GRACE + 1)
+    assert view.flags == {"ada": NOW + HOUR}
+    assert view.flag_expiries == {"ada": NOW + 9 * HOUR}

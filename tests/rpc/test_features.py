@@ -1,7 +1,9 @@
 """What the service offers, one row of docs/features.md each: the shortest story that shows it."""
 
 import base64
+import hashlib
 import json
+import re
 from typing import Any
 
 import jwt
@@ -32,6 +34,11 @@ def _part(token: str, number: int) -> dict[str, Any]:
     return decoded
 
 
+def _forms(secret: bytes) -> list[str]:
+    """How bytes may stand in a table that is printed."""
+    return [repr(secret)[2:-1], secret.hex(), base64.urlsafe_b64encode(secret).rstrip(b"=").decode()]
+
+
 def _denied(service: Service) -> list[Any]:
     """The entries of the log that end one access token."""
     return [row for row in rows_of(service, "revocation_log") if row["kind"] == EntryKind.TOKEN]
@@ -57,10 +64,14 @@ async def test_row_02_access_token(bff: Caller) -> None:
 
 
 async def test_row_03_refresh_token_opaque(service: Service, bff: Caller) -> None:
-    """It has a prefix that scanners find, and nothing of it is in the database."""
-    token = (await issue(bff)).refresh_token
-    assert token.startswith("tsr1_")
-    assert token[5:] not in repr(tables_of(service))
+    """It has a prefix that scanners find; of its secret handle the database has a hash, of its seal nothing."""
+    token = (await refresh(bff, (await issue(bff)).refresh_token)).refresh_token
+    assert re.fullmatch(r"tsr1_[A-Za-z0-9_-]{50}", token)
+    body = base64.urlsafe_b64decode(token[5:] + "==")
+    handle, seal = body[1:17], body[21:37]
+    hashed = hashlib.sha256(handle).digest()[:16]
+    kept = repr(tables_of(service))
+    assert [any(form in kept for form in _forms(part)) for part in (hashed, handle, seal)] == [True, False, False]
 
 
 async def test_row_04_refresh_token_jwt(service: Service) -> None:
@@ -187,7 +198,10 @@ async def test_row_17_rotation_selective(service: Service) -> None:
 
 
 async def test_row_18_rotation_never(service: Service) -> None:
-    """For clients whose tokens are bound to a key alone: others are not registered with it."""
+    """For clients whose tokens are bound to a key alone: others are not registered with it.
+
+    As long as no token can be bound, such a client gets none, and what it had before is not refreshed.
+    """
     operator = await service.caller("operator", permissions=frozenset(Permission))
     policy: Any = {"rotation": clients_pb.ROTATION_POLICY_NEVER, "scopes": ["read"]}
     client: Any = {"client_id": "bound", "type": clients_pb.CLIENT_TYPE_PUBLIC, "token_policy": policy}
@@ -196,6 +210,16 @@ async def test_row_18_rotation_never(service: Service) -> None:
     policy["sender_constraint"] = clients_pb.SENDER_CONSTRAINT_DPOP
     created = await operator.CreateClient(clients_pb.CreateClientRequest(client=client))
     assert created.client.token_policy.rotation == clients_pb.ROTATION_POLICY_NEVER
+    assert (await failure(issue(operator, client_id="bound"))).reason == "NOT_IMPLEMENTED"
+    app = await _app(service)
+    token = (await issue(app)).refresh_token
+    await operator.UpdateClient(
+        clients_pb.UpdateClientRequest(
+            client={"client_id": "app", "token_policy": policy},
+            update_mask={"paths": ["token_policy.rotation", "token_policy.sender_constraint"]},
+        )
+    )
+    assert (await failure(refresh(app, token))).reason == "NOT_IMPLEMENTED"
 
 
 async def test_row_19_token_versioning(service: Service, bff: Caller) -> None:
@@ -269,3 +293,12 @@ async def test_row_25_audit(service: Service, bff: Caller) -> None:
         ("session.issued", HOME["ip"]),
     ]
     assert all(event.chain_hash and event.caller == "bff" for event in answer.events)
+    await failure(refresh(bff, second.refresh_token, context=HOME))
+    await service.server._refusals.flush()
+    change: Any = {"client": {"client_id": "bff", "name": "Shop"}, "update_mask": {"paths": ["name"]}}
+    await auditor.UpdateClient(clients_pb.UpdateClientRequest(**change))
+    answer = await auditor.ListAuditEvents(audit_pb.ListAuditEventsRequest(filter={"client_id": "bff"}, page_size=2))
+    assert [(event.type, event.caller, event.subject, event.reason, event.ip) for event in answer.events] == [
+        ("client.updated", "auditor", "", "", ""),
+        ("refused", "bff", "ada", "REFRESH_TOKEN_REUSED", HOME["ip"]),
+    ]

@@ -1,5 +1,6 @@
 """Rotation and binding policies over the wire: what a phone behind a BFF gets, and what is kept of it."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from tests.harness import Caller, Service, failure, policy_of
 from tests.rpc.steps import change_policy, introspect, is_active, issue, refresh, session_of
 from tests.rpc.tables import rows_of, tables_of
 from tokensvc.domain.policy import HOUR, BindingAction, BindingPolicy, Rotation, SenderConstraint
+from tokensvc.services.clients import OPERATOR
 
 HOME = {"ip": "192.0.2.7", "user_agent": "App/3.1 (Android 15)", "location": "Lyon, FR"}
 AWAY = {"ip": "198.51.100.7", "user_agent": "App/3.1 (Android 15)", "location": "Oslo, NO"}
@@ -55,6 +57,30 @@ async def test_selective_rotation_rotates_when_the_phone_moves(service: Service)
     assert (await refresh(app, moved.refresh_token, context=AWAY)).refresh_token == moved.refresh_token
 
 
+async def test_a_kept_token_at_two_places_raises_suspicion(service: Service) -> None:
+    """Phone and thief share a token that rotates once a day: as soon as they use it at once, the trail says so."""
+    app = await _caller(service, rotation=Rotation.PERIODIC, rotation_interval=HOUR * 24)
+    issued = await issue(app, context=HOME)
+    for context in (HOME, AWAY, HOME):
+        service.clock.advance(minutes=5)
+        await refresh(app, issued.refresh_token, context=context)
+    assert "suspicion.parallel_refresh" not in [row["type"] for row in rows_of(service, "audit_events")]
+    service.clock.advance(seconds=1)
+    await refresh(app, issued.refresh_token, context=AWAY)
+    types = [row["type"] for row in rows_of(service, "audit_events")]
+    assert types[-2:] == ["session.refreshed", "suspicion.parallel_refresh"]
+
+
+async def test_a_device_is_bound_only_where_the_login_named_one(service: Service) -> None:
+    """To insist on the device later ends no session that began without one."""
+    app = await _caller(service)
+    issued = await issue(app)
+    named = await issue(app, device={"id": "phone"})
+    await change_policy(service, "app", binding=BindingPolicy(device=BindingAction.END_SESSION))
+    await refresh(app, (await refresh(app, issued.refresh_token, device_id="phone")).refresh_token)
+    assert (await failure(refresh(app, named.refresh_token))).reason == "BINDING_MISMATCH"
+
+
 async def test_always_answers_no_retry(service: Service) -> None:
     """Without a retry window a token that is presented twice ends the family."""
     app = await _caller(service, rotation=Rotation.ALWAYS)
@@ -94,6 +120,35 @@ async def test_a_session_bound_to_its_place_is_refused_elsewhere(service: Servic
     assert refused.reason == "BINDING_MISMATCH"
     assert tables_of(service)["sessions"] == before
     assert (await refresh(app, issued.refresh_token, context=HOME)).refresh_token != issued.refresh_token
+
+
+async def test_the_trail_says_what_a_refused_refresh_differed_in(service: Service) -> None:
+    """Everything that the policy does not ignore; what differs otherwise is another event."""
+    app = await _caller(service, binding=BindingPolicy(device=BindingAction.AUDIT, ip=BindingAction.REJECT))
+    token = (await issue(app, device={"id": "phone"}, context=HOME)).refresh_token
+    for device_id in ("phone", "other", "phone"):
+        assert (await failure(refresh(app, token, device_id=device_id, context=AWAY))).reason == "BINDING_MISMATCH"
+    await service.server._refusals.flush()
+    events = [json.loads(row["details"]) for row in rows_of(service, "audit_events") if row["type"] == "refused"]
+    assert {event["differs"]: event["count"] for event in events} == {"ip": 2, "device ip": 1}
+
+
+async def test_a_change_of_the_policy_revives_no_consumed_token(service: Service) -> None:
+    """What was consumed stays so, whatever policies come after; what could be retried all the time still can."""
+    app = await _caller(service, retry_window=HOUR)
+    consumed = (await issue(app)).refresh_token
+    await refresh(app, consumed)
+    service.clock.advance(minutes=1)
+    await service.clients.update("app", {"token_policy.rotation": Rotation.ALWAYS}, caller=OPERATOR)
+    service.clock.advance(minutes=1)
+    await service.clients.update("app", {"token_policy.rotation": Rotation.GRACEFUL}, caller=OPERATOR)
+    later = (await issue(app)).refresh_token
+    successor = (await refresh(app, later)).refresh_token
+    await service.clients.update("app", {"name": "Shop", "token_policy.retry_window": HOUR // 2}, caller=OPERATOR)
+    service.clock.advance(minutes=20)
+    await service.clients.update("app", {"token_policy.retry_window": HOUR}, caller=OPERATOR)
+    assert (await refresh(app, later)).refresh_token == successor
+    assert (await failure(refresh(app, consumed))).reason == "REFRESH_TOKEN_REUSED"
 
 
 _ELSEWHERE = {"ip": "198.51.100.7", "user_agent": "Browser/1"}
@@ -151,10 +206,23 @@ async def test_credentials_may_be_ignored(service: Service) -> None:
 
 @pytest.mark.parametrize("constraint", [SenderConstraint.DPOP, SenderConstraint.TLS])
 async def test_a_client_with_bound_tokens_gets_no_bearer_tokens(service: Service, constraint: SenderConstraint) -> None:
-    """As long as binding is not offered such a client gets none at all, and nothing is written."""
+    """As long as binding is not offered such a client gets none at all, and nothing is written.
+
+    The sessions that it had before live on, for when it takes bearer tokens again.
+    """
     app = await _caller(service)
-    await change_policy(service, "app", sender_constraint=constraint, rotation=Rotation.NEVER)
+    issued = await issue(app)
+    second = await refresh(app, issued.refresh_token)
+    bound = {"token_policy.sender_constraint": constraint, "token_policy.rotation": Rotation.NEVER}
+    await service.clients.update("app", bound, caller=OPERATOR)
+    service.clock.advance(hours=1)
     before = tables_of(service)
     refused = await failure(issue(app))
     assert (refused.reason, refused.fields) == ("NOT_IMPLEMENTED", ("client_id",))
+    for token in (second.refresh_token, issued.refresh_token):
+        assert (await failure(refresh(app, token))).reason == "NOT_IMPLEMENTED"
+        assert not await is_active(app, token)
     assert tables_of(service) == before
+    free = {"token_policy.sender_constraint": SenderConstraint.NONE, "token_policy.rotation": Rotation.GRACEFUL}
+    await service.clients.update("app", free, caller=OPERATOR)
+    assert (await refresh(app, second.refresh_token)).refresh_token != second.refresh_token

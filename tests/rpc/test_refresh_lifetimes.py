@@ -1,9 +1,11 @@
 """When a session ends by itself."""
 
+import pytest
+
 from tests.harness import Caller, Service, failure, policy_of
 from tests.rpc.steps import change_policy, introspect, is_active, issue, refresh
 from tests.rpc.tables import tables_of
-from tokensvc.domain.policy import DAY, HOUR
+from tokensvc.domain.policy import DAY, HOUR, MINUTE, RefreshTokenFormat
 
 
 async def test_an_unused_session_dies_of_idleness(service: Service, bff: Caller) -> None:
@@ -67,10 +69,66 @@ async def test_an_expired_token_of_an_old_generation_is_expired(service: Service
     assert (await failure(refresh(bff, issued.refresh_token))).reason == "REFRESH_TOKEN_EXPIRED"
 
 
-async def test_a_session_keeps_the_lifetimes_of_its_issue(service: Service) -> None:
-    """A policy that turns longer or shorter later is for new sessions."""
+async def test_a_policy_that_turns_longer_is_for_new_sessions(service: Service) -> None:
+    """A session never lives longer than it was to at its Issue."""
     caller = await service.caller("caller", policy=policy_of(refresh_idle_ttl=HOUR, refresh_absolute_ttl=DAY))
     issued = await issue(caller)
     await change_policy(service, "caller", refresh_idle_ttl=DAY, refresh_absolute_ttl=90 * DAY)
     assert (await refresh(caller, issued.refresh_token)).refresh_expires_in == 3600
     assert (await issue(caller)).refresh_expires_in == 86_400
+
+
+async def test_a_policy_that_turns_shorter_holds_at_the_next_refresh(service: Service, bff: Caller) -> None:
+    """Access tokens, the idle and the absolute lifetime: each as short as the policy now says."""
+    issued = await issue(bff)
+    await change_policy(service, "bff", access_ttl=MINUTE, refresh_idle_ttl=HOUR, refresh_absolute_ttl=DAY)
+    answer = await refresh(bff, issued.refresh_token)
+    assert (answer.expires_in, answer.refresh_expires_in) == (60, 3600)
+    service.clock.advance(minutes=59)
+    token = (await refresh(bff, answer.refresh_token)).refresh_token
+    service.clock.advance(minutes=60)
+    assert (await failure(refresh(bff, token))).reason == "REFRESH_TOKEN_EXPIRED"
+
+
+@pytest.mark.parametrize("token_format", list(RefreshTokenFormat))
+async def test_a_shorter_absolute_lifetime_counts_from_the_login(
+    service: Service, token_format: RefreshTokenFormat
+) -> None:
+    """A session that began longer ago is over, whatever its tokens look like; one that did not ends in time."""
+    app = await service.caller("app", policy=policy_of(refresh_token_format=token_format))
+    old = await issue(app)
+    service.clock.advance(days=1)
+    new = await issue(app)
+    service.clock.advance(seconds=-10)
+    await change_policy(service, "app", refresh_absolute_ttl=DAY)
+    answer = await refresh(app, old.refresh_token)
+    assert (answer.expires_in, answer.refresh_expires_in) == (10, 10)
+    service.clock.advance(seconds=10)
+    for token in (old.refresh_token, answer.refresh_token):
+        assert (await failure(refresh(app, token))).reason == "REFRESH_TOKEN_EXPIRED"
+    assert (await refresh(app, new.refresh_token)).refresh_expires_in == 86_400
+
+
+async def test_a_shorter_policy_that_is_taken_back_has_ended_nothing(service: Service, bff: Caller) -> None:
+    """It is looked at and not written down: an operator's mistake logs nobody out for good, nor prolongs anything."""
+    issued = await issue(bff, refresh_ttl={"seconds": 7200})
+    service.clock.advance(hours=1)
+    before = tables_of(service)["sessions"]
+    await change_policy(service, "bff", refresh_absolute_ttl=MINUTE)
+    assert (await failure(refresh(bff, issued.refresh_token))).reason == "REFRESH_TOKEN_EXPIRED"
+    assert tables_of(service)["sessions"] == before
+    await change_policy(service, "bff", refresh_absolute_ttl=90 * DAY)
+    assert (await refresh(bff, issued.refresh_token)).refresh_expires_in == 3600
+
+
+async def test_what_is_revoked_stays_so_for_the_lifetime_before(service: Service, bff: Caller) -> None:
+    """An access token of before may outlive the policy of now; its session's end is remembered as long."""
+    app = await service.caller("app", policy=policy_of(access_ttl=DAY))
+    issued = await issue(app)
+    await change_policy(service, "app", access_ttl=MINUTE)
+    second = await refresh(app, issued.refresh_token)
+    await refresh(app, second.refresh_token)
+    assert (await failure(refresh(app, issued.refresh_token))).reason == "REFRESH_TOKEN_REUSED"
+    service.clock.advance(hours=20)
+    await service.store.prune(service.clock(), 1000)
+    assert not await is_active(bff, issued.access_token)

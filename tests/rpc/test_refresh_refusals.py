@@ -9,6 +9,7 @@ from tests.harness import Caller, Service, failure, policy_of
 from tests.rpc.steps import change_policy, introspect, issue, refresh
 from tests.rpc.tables import tables_of
 from tokensvc.domain.policy import BindingAction, BindingPolicy
+from tokensvc.services.clients import OPERATOR
 
 
 async def test_another_clients_token_is_refused_and_still_works(service: Service, bff: Caller) -> None:
@@ -98,7 +99,7 @@ async def test_a_disabled_client_cannot_refresh(service: Service, bff: Caller) -
     """The tokens of a disabled client are not refreshed and introspect inactive."""
     await service.public_client("app")
     issued = await issue(bff, client_id="app")
-    await service.clients.set_disabled("app", disabled=True)
+    await service.clients.set_disabled("app", disabled=True, caller=OPERATOR)
     refused = await failure(refresh(bff, issued.refresh_token))
     assert (refused.code.name, refused.reason) == ("PERMISSION_DENIED", "CLIENT_DISABLED")
     assert not (await introspect(bff, issued.access_token)).active
@@ -109,8 +110,8 @@ async def test_enabling_a_client_revives_no_session(service: Service, bff: Calle
     """What a client held when it was disabled stays dead after it is enabled again."""
     await service.public_client("app")
     issued = await issue(bff, client_id="app")
-    await service.clients.set_disabled("app", disabled=True)
-    await service.clients.set_disabled("app", disabled=False)
+    await service.clients.set_disabled("app", disabled=True, caller=OPERATOR)
+    await service.clients.set_disabled("app", disabled=False, caller=OPERATOR)
     assert (await failure(refresh(bff, issued.refresh_token))).reason == "REFRESH_TOKEN_REVOKED"
     assert not (await introspect(bff, issued.access_token)).active
 

@@ -35,8 +35,8 @@ class Rules:
                 return age < self.interval
             case Rotation.SELECTIVE:
                 return not elsewhere
-            case rotation:
-                return rotation is Rotation.NEVER
+            case _:
+                return False
 
 
 @dataclass

@@ -1,7 +1,8 @@
 """Owns to what a session is bound, and what follows when a refresh comes from elsewhere."""
 
 import hmac
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from tokensvc.domain.effects import Refused
 from tokensvc.domain.errors import Reason
@@ -17,36 +18,46 @@ _COMPARED = ("device", "ip", "user_agent", _CREDENTIAL)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Which bound values differ, among those that the policy does not ignore, and the strictest action for them."""
+    """Which bound values differ, each with the policy's action for it; those that it ignores are left out."""
 
-    action: BindingAction = BindingAction.IGNORE
-    differing: tuple[str, ...] = ()
+    differing: Mapping[str, BindingAction] = field(default_factory=dict)
+
+    @property
+    def action(self) -> BindingAction:
+        """The strictest of the actions."""
+        return max(self.differing.values(), key=_SEVERITY.index, default=BindingAction.IGNORE)
+
+    @property
+    def differs(self) -> str:
+        """The names of the values, as the audit trail has them."""
+        return " ".join(self.differing)
 
     def refusal(self) -> Refused:
         """What the caller is told where the action is not to let it pass."""
-        if self.differing == (_CREDENTIAL,):
-            return Refused(Reason.CREDENTIAL_CHANGED, "the user's credentials have changed")
-        return Refused(Reason.BINDING_MISMATCH, "the session is bound to another device or place")
+        if [name for name, action in self.differing.items() if action is self.action] == [_CREDENTIAL]:
+            return Refused(Reason.CREDENTIAL_CHANGED, "the user's credentials have changed", differs=self.differs)
+        return Refused(Reason.BINDING_MISMATCH, "the session is bound to another device or place", differs=self.differs)
 
 
 def judge(attempt: RefreshAttempt, grant: Grant, policy: BindingPolicy) -> Verdict:
     """Compare where `attempt` comes from with what Issue has bound `grant` to.
 
-    A value that Issue was not given binds nothing, but for the device: a session without one is bound to that. A value
-    that the refresh does not give differs, but for the credential version, which callers may not know.
+    A value that Issue was not given binds nothing. A value that the refresh does not give differs, but for the
+    credential version, which callers may not know.
     """
     strict = ((name, action) for name in _COMPARED if (action := getattr(policy, name)) is not BindingAction.IGNORE)
-    differing = {name: action for name, action in strict if _differs(name, attempt, grant)}
-    if not differing:
-        return Verdict()
-    strictest = max(differing.values(), key=_SEVERITY.index)
-    return Verdict(strictest, tuple(name for name, action in differing.items() if action is strictest))
+    return Verdict({name: action for name, action in strict if _differs(name, attempt, grant)})
+
+
+def credential_digest(handle: bytes, version: str) -> str:
+    """What a session keeps of the `version` of its user's credentials; empty if none was given."""
+    return bound_digest(handle, _CREDENTIAL, version) if version else ""
 
 
 def _differs(name: str, attempt: RefreshAttempt, grant: Grant) -> bool:
     match name:
         case "device":
-            return attempt.device_id != grant.device_id
+            return bool(grant.device_id) and attempt.device_id != grant.device_id
         case "ip":
             return bool(grant.login.ip) and not attempt.place.is_ip_of(grant.login)
         case "user_agent":
@@ -58,5 +69,5 @@ def _differs(name: str, attempt: RefreshAttempt, grant: Grant) -> bool:
 def _has_other_credentials(attempt: RefreshAttempt, grant: Grant) -> bool:
     if not grant.credential_digest or not attempt.credential_version:
         return False
-    presented = bound_digest(attempt.token.handle, _CREDENTIAL, attempt.credential_version)
+    presented = credential_digest(attempt.token.handle, attempt.credential_version)
     return not hmac.compare_digest(presented, grant.credential_digest)

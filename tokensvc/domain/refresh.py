@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tokensvc.domain.binding import Verdict, judge
 from tokensvc.domain.client import Client
@@ -9,7 +10,7 @@ from tokensvc.domain.effects import AuditEvent, Effects, Refused
 from tokensvc.domain.ending import end
 from tokensvc.domain.errors import Reason
 from tokensvc.domain.grants import narrow_audiences, narrow_scopes
-from tokensvc.domain.policy import BindingAction, RefreshTokenFormat, TokenPolicy
+from tokensvc.domain.policy import BindingAction, SenderConstraint, TokenPolicy
 from tokensvc.domain.refresh_attempt import RefreshAttempt
 from tokensvc.domain.refresh_token import MAX_GENERATION
 from tokensvc.domain.revocation import OWN_REASON
@@ -20,16 +21,20 @@ REUSE = f"{OWN_REASON}refresh token reused"
 BINDING = f"{OWN_REASON}binding differs"
 
 REUSED = Refused(Reason.REFRESH_TOKEN_REUSED, "a consumed refresh token was presented: the session has been ended")
+UNBOUND = Refused(Reason.NOT_IMPLEMENTED, "tokens that are bound to a key are not offered yet")
 
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """What the caller gets: the session as it is now, and the scopes and audiences of this access token."""
+    """What the caller gets: the session as it is kept now, and the scopes and audiences of this access token.
+
+    `policy` is the one that it was decided by: the session lives as long as that allows.
+    """
 
     session: Session
     scopes: tuple[str, ...]
     audiences: tuple[str, ...]
-    token_format: RefreshTokenFormat = RefreshTokenFormat.OPAQUE
+    policy: TokenPolicy
 
 
 def decide_refresh(
@@ -48,7 +53,7 @@ def decide_refresh(
         return Effects(Refused(Reason.CLIENT_MISMATCH, "the refresh token belongs to another client"))
     if client is None or client.disabled:
         return Effects(Refused(Reason.CLIENT_DISABLED, "the client of the refresh token is disabled"))
-    if (refusal := _refuse_dead(attempt, session, barred=barred)) is not None:
+    if (refusal := _refuse_session(attempt, session, client.policy, barred=barred)) is not None:
         return Effects(refusal)
     # Judged before the generation: who lacks the phone cannot trip reuse detection.
     verdict = judge(attempt, session.grant, client.policy.binding)
@@ -60,7 +65,7 @@ def decide_refresh(
     answer = _narrowed(attempt, session, client.policy)
     if isinstance(answer, Refused):
         return Effects(answer)
-    effects = _by_generation(attempt, session, answer, client.policy)
+    effects = _by_generation(attempt, session, answer, client)
     if verdict.action is BindingAction.AUDIT:
         event = _binding_event("session.binding_differed", attempt, session, verdict)
         effects = replace(effects, audit=(*effects.audit, event))
@@ -72,14 +77,15 @@ def _may_hold(attempt: RefreshAttempt, session: Session) -> bool:
     return attempt.client_id in ("", client_id) and attempt.caller.may_act_for(client_id)
 
 
-def _refuse_dead(attempt: RefreshAttempt, session: Session, *, barred: bool) -> Refused | None:
+def _refuse_session(attempt: RefreshAttempt, session: Session, policy: TokenPolicy, *, barred: bool) -> Refused | None:
     if session.revoke_reason == REUSE and attempt.token.generation < session.generation:
         return REUSED  # the same answer for all who present a consumed token at once, whoever comes first
     if session.revoked_at is not None or barred:
         return Refused(Reason.REFRESH_TOKEN_REVOKED, "the session was revoked")
-    if session.is_expired(attempt.now):
+    if session.limited_by(policy).is_expired(attempt.now):
         return Refused(Reason.REFRESH_TOKEN_EXPIRED, "the session has expired")
-    return None
+    # No session is bound to a key yet, and bearer tokens are what such a client must never have.
+    return None if policy.sender_constraint is SenderConstraint.NONE else UNBOUND
 
 
 def _narrowed(attempt: RefreshAttempt, session: Session, policy: TokenPolicy) -> Refreshed | Refused:
@@ -89,30 +95,31 @@ def _narrowed(attempt: RefreshAttempt, session: Session, policy: TokenPolicy) ->
     audiences = narrow_audiences(attempt.audiences, [one for one in session.grant.audiences if one in allowed])
     if isinstance(scopes, Refused):
         return scopes
-    return (
-        audiences
-        if isinstance(audiences, Refused)
-        else Refreshed(session, scopes, audiences, policy.refresh_token_format)
-    )
+    return audiences if isinstance(audiences, Refused) else Refreshed(session, scopes, audiences, policy)
 
 
 def _by_generation(
-    attempt: RefreshAttempt, session: Session, answer: Refreshed, policy: TokenPolicy
+    attempt: RefreshAttempt, session: Session, answer: Refreshed, client: Client
 ) -> Effects[Refreshed | Refused]:
-    behind = session.generation - attempt.token.generation
+    policy, behind = client.policy, session.generation - attempt.token.generation
     if behind == 0:
         if rotates(policy, attempt, session):
             return _rotate(attempt, session, answer, policy, "session.refreshed")
         used = _used(attempt, session, policy)
-        return Effects(replace(answer, session=used), session=used, audit=(_event("session.refreshed", attempt, used),))
+        # A token that is kept is retried too: who comes so soon after the last use, and from elsewhere, may be another.
+        is_retry = abs(attempt.now - session.used_at) < policy.tolerance
+        refreshed = _event("session.refreshed", attempt, used)
+        audit = _noting_two_places(attempt, session, refreshed) if is_retry else (refreshed,)
+        return Effects(replace(answer, session=used), session=used, audit=audit)
     if behind < 0:
         # Our MAC proves that this token was issued: the row has lost writes, as after a failover to a late replica.
         return _rotate(attempt, session, answer, policy, "session.generation_healed")
     # Either side of the rotation, because the clocks of two nodes differ; a window of zero holds nothing. The window is
-    # the policy's now and then: one that is widened later does not revive what was consumed.
-    window = min(session.retry_window, policy.tolerance)
+    # the policy's now and then, and what was out of it under a policy in between stays consumed.
+    window = min(session.retry_window, policy.tolerance) if session.rotated_at >= client.retries_from else 0
     if behind == 1 and abs(attempt.now - session.rotated_at) < window:
-        return Effects(answer, audit=_retry_events(attempt, session))
+        retried = _event("session.refresh_retried", attempt, session)
+        return Effects(answer, audit=_noting_two_places(attempt, session, retried))
     return _end(attempt, session, REUSED, REUSE, _event("session.reuse_detected", attempt, session))
 
 
@@ -121,32 +128,35 @@ def _rotate(
 ) -> Effects[Refreshed | Refused]:
     if attempt.token.generation >= MAX_GENERATION:
         return Effects(Refused(Reason.REFRESH_TOKEN_EXPIRED, "the session has expired"))
-    rotated = replace(
-        _used(attempt, session, policy),
+    rotated = _used(
+        attempt,
+        session,
+        policy,
         generation=attempt.token.generation + 1,
         rotated_at=attempt.now,
         retry_window=policy.tolerance,
     )
-    return Effects(replace(answer, session=rotated), session=rotated, audit=(_event(event, attempt, rotated),))
+    refreshed = Refreshed(rotated, answer.scopes, answer.audiences, policy)
+    return Effects(refreshed, session=rotated, audit=(_event(event, attempt, rotated),))
 
 
-def _used(attempt: RefreshAttempt, session: Session, policy: TokenPolicy) -> Session:
-    """The session after a refresh: what is not known of this one's origin stays as it was."""
-    seen = attempt.place.traces(policy.binding)
+def _used(attempt: RefreshAttempt, session: Session, policy: TokenPolicy, **changes: Any) -> Session:
+    """The session after a refresh, with `changes`: what is not known of this one's origin stays as it was."""
+    seen, before = attempt.place.traces(policy.binding), session.last_seen
     return replace(
         session,
         used_at=attempt.now,
-        last_seen=seen if seen != Traces() else session.last_seen,
+        last_seen=Traces(seen.ip or before.ip, seen.user_agent or before.user_agent),
         last_location=attempt.context.location or session.last_location,
+        **changes,
     )
 
 
-def _retry_events(attempt: RefreshAttempt, session: Session) -> tuple[AuditEvent, ...]:
+def _noting_two_places(attempt: RefreshAttempt, session: Session, event: AuditEvent) -> tuple[AuditEvent, ...]:
     """A retry from elsewhere is answered, because networks change, but one token at two places is worth a note."""
-    retried = _event("session.refresh_retried", attempt, session)
     if not attempt.place.has_left(session.last_seen):
-        return (retried,)
-    return retried, replace(retried, type="suspicion.parallel_refresh")
+        return (event,)
+    return event, replace(event, type="suspicion.parallel_refresh")
 
 
 def _end(
@@ -172,4 +182,4 @@ def _event(kind: str, attempt: RefreshAttempt, session: Session) -> AuditEvent:
 
 def _binding_event(kind: str, attempt: RefreshAttempt, session: Session, verdict: Verdict) -> AuditEvent:
     event = _event(kind, attempt, session)
-    return replace(event, details={**event.details, "differs": " ".join(verdict.differing)})
+    return replace(event, details={**event.details, "differs": verdict.differs})

@@ -8,23 +8,22 @@ from tokensvc.domain.session import Session
 def rotates(policy: TokenPolicy, attempt: RefreshAttempt, session: Session) -> bool:
     """Whether `attempt`, which presents the session's present token, is answered with the next one."""
     match policy.rotation:
-        case Rotation.ALWAYS | Rotation.GRACEFUL:
-            return True
+        case Rotation.ALWAYS | Rotation.GRACEFUL | Rotation.NEVER:
+            return True  # never is for sessions that are bound to a key, and there are none yet
         case Rotation.PERIODIC:
             return attempt.now - session.rotated_at >= policy.rotation_interval
         case Rotation.SELECTIVE:
             return _is_at_risk(policy, attempt, session)
-        case Rotation.NEVER:
-            return False
 
 
 def _is_at_risk(policy: TokenPolicy, attempt: RefreshAttempt, session: Session) -> bool:
-    """Another device or place than the last time, a subject that is marked, or a login that is long ago."""
+    """Another device or place than before, a subject that is marked, or a login that is long ago."""
     grant = session.grant
-    login = grant.started_at if grant.auth_time is None else grant.auth_time
+    # Nobody logs in after Issue: a caller's clock that is ahead must not put the interval off.
+    login = grant.started_at if grant.auth_time is None else min(grant.auth_time, grant.started_at)
     return (
         attempt.now < attempt.flags.get(grant.subject, 0)
-        or bool(attempt.device_id and attempt.device_id != grant.device_id)
+        or bool(attempt.device_id and grant.device_id and attempt.device_id != grant.device_id)
         or attempt.place.has_left(session.last_seen)
         or 0 < policy.rotation_interval <= attempt.now - login
     )

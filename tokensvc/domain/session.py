@@ -1,6 +1,8 @@
 """Owns what a session is: the grant that Issue fixed, and the little that changes afterwards."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from tokensvc.domain.policy import TokenPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,27 @@ class Session:
     def idle_expires_at(self) -> int:
         """When the session ends unless it is used before."""
         return min(self.used_at + self.grant.idle_ttl, self.grant.expires_at)
+
+    def limited_by(self, policy: TokenPolicy) -> "Session":
+        """The session as it lives under its client's `policy` of now: a lifetime that was shortened holds at once.
+
+        One that was prolonged does nothing for it. This is for judging and showing: what is kept stays as Issue fixed
+        it, because access tokens may be about that live as long.
+        """
+        grant, latest = self.grant, self.grant.started_at + policy.refresh_absolute_ttl
+        if (
+            grant.access_ttl <= policy.access_ttl
+            and grant.idle_ttl <= policy.refresh_idle_ttl
+            and grant.expires_at <= latest
+        ):
+            return self
+        limited = replace(
+            grant,
+            access_ttl=min(grant.access_ttl, policy.access_ttl),
+            idle_ttl=min(grant.idle_ttl, policy.refresh_idle_ttl),
+            expires_at=min(grant.expires_at, latest),
+        )
+        return replace(self, grant=limited)
 
     def is_live(self, now: int) -> bool:
         """Whether it is neither expired nor revoked by itself."""

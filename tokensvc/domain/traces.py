@@ -9,7 +9,9 @@ from tokensvc.domain.policy import BindingPolicy
 from tokensvc.domain.refresh_token import bound_digest
 from tokensvc.domain.session import ClientContext, Traces
 
-_VERSION = re.compile(r"[/ ]?\d[\w.]*")
+_COMMENT = re.compile(r"\((?:[^()]|\([^()]*\))*\)?")
+_SYSTEM = re.compile(r"\b(?:Android|iPhone|iPad|iOS|Macintosh|macOS|Windows|CrOS|Linux)")
+_VERSION = re.compile(r"(?:^|[-_:])v?\d+(?![^\W_]).*")
 _DIGEST = 11  # characters of base64url, 64 bits: enough to tell two places apart, too few to be a name
 
 
@@ -24,9 +26,7 @@ class Place:
         """What is kept of it; empty for what is not known."""
         return Traces(
             ip=self._ip_trace(policy) if self.context.ip else "",
-            user_agent=self._digest("user_agent", user_agent_family(self.context.user_agent))
-            if self.context.user_agent
-            else "",
+            user_agent=self._user_agent_trace() if self.context.user_agent else "",
         )
 
     def is_ip_of(self, traces: Traces) -> bool:
@@ -36,8 +36,7 @@ class Place:
 
     def is_user_agent_of(self, traces: Traces) -> bool:
         """Whether its user agent is of the family that `traces` has kept."""
-        family = user_agent_family(self.context.user_agent)
-        return hmac.compare_digest(self._digest("user_agent", family), traces.user_agent)
+        return bool(self.context.user_agent) and hmac.compare_digest(self._user_agent_trace(), traces.user_agent)
 
     def has_left(self, traces: Traces) -> bool:
         """Whether it is known to be another place than that of `traces`; what one side does not know tells nothing."""
@@ -51,6 +50,9 @@ class Place:
         length = policy.ipv4_prefix_length if is_short else policy.ipv6_prefix_length
         return f"{length}.{self._prefix_digest(length)}"
 
+    def _user_agent_trace(self) -> str:
+        return self._digest("user_agent", user_agent_family(self.context.user_agent))
+
     def _prefix_digest(self, length: int) -> str:
         address = _address(self.context.ip)
         bits = min(length, address.max_prefixlen)
@@ -62,8 +64,19 @@ class Place:
 
 
 def user_agent_family(text: str) -> str:
-    """A User-Agent header without its version numbers, which change with every update."""
-    return _VERSION.sub("", text)
+    """The names in a User-Agent header that no update changes: its products, and the systems that its comments name.
+
+    Left out are versions, and what comments say beside the system: models, builds, languages.
+    """
+    products = [_product(word) for word in _COMMENT.sub(" ", text).split()]
+    systems = [name for comment in _COMMENT.findall(text) for name in _SYSTEM.findall(comment)]
+    return " ".join([*filter(None, products), *dict.fromkeys(systems)])
+
+
+def _product(word: str) -> str:
+    """The name in `name/version`; of any other word what is no version."""
+    name, slash, _ = word.partition("/")
+    return name if slash else _VERSION.sub("", word)
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

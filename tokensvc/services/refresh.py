@@ -84,14 +84,15 @@ class RefreshTokensOfSession:
         )
 
     def _answer(self, attempt: RefreshAttempt, refreshed: Refreshed, revision: int) -> TokenSet:
-        session, now = refreshed.session, attempt.now
-        access_token, expires_in = self._minter.mint(session.grant, refreshed.scopes, refreshed.audiences, now)
+        session, policy, now = refreshed.session, refreshed.policy, attempt.now
+        limited = session.limited_by(policy)
+        access_token, expires_in = self._minter.mint(limited.grant, refreshed.scopes, refreshed.audiences, now)
         return TokenSet(
             access_token,
             expires_in,
             refreshed.scopes,
             revision,
-            refresh_token=self._refresh_tokens.mint(attempt.token.handle, session, refreshed.token_format),
-            refresh_expires_in=(session.idle_expires_at - now) // 1000,
+            refresh_token=self._refresh_tokens.mint(attempt.token.handle, session, policy.refresh_token_format),
+            refresh_expires_in=(limited.idle_expires_at - now) // 1000,
             session_id=session.grant.session_id,
         )
