@@ -19,6 +19,7 @@ from tokensvc.config import Settings, load_settings
 from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.policy import HOUR, RefreshTokenFormat, TokenPolicy
 from tokensvc.rpc.server import RpcServer
+from tokensvc.services.clients import OPERATOR
 from tokensvc.store.sql_store import SqlStore
 
 EMPTY = "/bench.Bench/Empty"
@@ -40,16 +41,16 @@ async def prepare(settings: Settings) -> str:
         await open_keys(store, settings, system_clock, os.urandom)
         clients = clients_of(store)
         policy = TokenPolicy(access_ttl=HOUR, scopes=SCOPES, audiences=(AUDIENCE,))
-        await clients.create(Client(USER_CLIENT, policy=policy), confidential=False)
+        await clients.create(Client(USER_CLIENT, policy=policy), confidential=False, caller=OPERATOR)
         stateless = replace(policy, refresh_token_format=RefreshTokenFormat.STATELESS_JWT)
-        await clients.create(Client(STATELESS_CLIENT, policy=stateless), confidential=False)
+        await clients.create(Client(STATELESS_CLIENT, policy=stateless), confidential=False, caller=OPERATOR)
         caller = Client(
             _CALLER,
             permissions=frozenset(Permission) - {Permission.ADMIN},
             acts_for=frozenset({USER_CLIENT, STATELESS_CLIENT}),
             audiences=frozenset({AUDIENCE}),
         )
-        _, secret = await clients.create(caller, confidential=True)
+        _, secret = await clients.create(caller, confidential=True, caller=OPERATOR)
         return "Basic " + base64.b64encode(f"{_CALLER}:{secret}".encode()).decode()
     finally:
         await store.close()

@@ -24,7 +24,7 @@ from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.policy import TokenPolicy
 from tokensvc.ports import Store
 from tokensvc.rpc.server import RpcServer
-from tokensvc.services.clients import Clients
+from tokensvc.services.clients import OPERATOR, Clients
 from tokensvc.store.memory import MemoryStore
 
 ISSUER = "https://issuer.test"
@@ -88,12 +88,12 @@ class Service:
             policy=policy or policy_of(),
             **fields,
         )
-        _, secret = await self.clients.create(client, confidential=True)
+        _, secret = await self.clients.create(client, confidential=True, caller=OPERATOR)
         return Caller(client_id, secret, self.channel)
 
     async def public_client(self, client_id: str, policy: TokenPolicy | None = None) -> None:
         """Register a public client."""
-        await self.clients.create(Client(client_id, policy=policy or policy_of()), confidential=False)
+        await self.clients.create(Client(client_id, policy=policy or policy_of()), confidential=False, caller=OPERATOR)
 
 
 def policy_of(**fields: Any) -> TokenPolicy:
@@ -107,7 +107,8 @@ async def running_service(
 ) -> AsyncIterator[Service]:
     """Start a service on SQLite in `data_dir` (or in memory) and stop it at the end."""
     clock = clock or FakeClock()
-    settings = load_settings({"data_dir": data_dir, "issuer": ISSUER, "linger_ms": 0, **flags})
+    fixed = {"data_dir": data_dir, "issuer": ISSUER, "linger_ms": 0, "refusal_delay": 0, "audit_addresses": True}
+    settings = load_settings(fixed | flags)
     store: Store = MemoryStore() if memory else open_store(settings, clock)
     randomness = FakeRandomness(str(data_dir))
     keys = await open_keys(store, settings, clock, randomness)

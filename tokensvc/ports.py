@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Generic, Protocol, TypeVar
 
 from tokensvc.domain.access_token import AccessToken
@@ -24,6 +24,9 @@ BEAT: Final = "beat"
 
 LAST_NUMBER: Final = 2**63 - 1
 """No audit event has it: numbers are below."""
+
+NO_CHAIN: Final = 0
+"""Stands for the audit events that are in no chain: the position that goes with it is how many there are."""
 
 Randomness = Callable[[int], bytes]
 """Answers that many unpredictable bytes."""
@@ -62,7 +65,7 @@ class Unit(Generic[T]):
     session_id: str = ""
     client_id: str = ""
     owner: Owner | None = None
-    brought: Session | None = None
+    brought: Session | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,17 +149,24 @@ class AuditPage:
 
 @dataclass(frozen=True, slots=True)
 class AuditHead:
-    """The end of a chain of audit events: how many it has had, the last one's hash in base64url, and its time."""
+    """The end of a chain of audit events: how many it has had, the last one's hash in base64url, and its time.
+
+    `days` are the positions and times of the first event of each day, as far as they are not pruned.
+    """
 
     chain: int
     position: int
     hash: str
     at: int
+    days: Sequence[tuple[int, int]] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class AuditFlaw:
-    """The first place where a chain of audit events does not hold; `sequence` is zero where no event stands there."""
+    """The first place where a chain of audit events does not hold.
+
+    `sequence` is the number of the event that stands there, or of one that is missing; zero where that is not known.
+    """
 
     chain: int
     position: int
@@ -192,8 +202,8 @@ class Store(Protocol):
     async def sessions_by_id(self, session_ids: Collection[str]) -> Mapping[str, SessionRow]:
         """The sessions with these ids, as far as they exist, all as they were in one moment after this call began."""
 
-    async def brought(self, sessions: Collection[Session]) -> Mapping[str, SessionRow]:
-        """The same for sessions that have no row: whether a barrier ends them."""
+    async def brought(self, sessions: Sequence[Session]) -> Sequence[SessionRow]:
+        """The same for sessions that have no row, one answer for each in their order: whether a barrier ends it."""
 
     async def sessions(self, wanted: SessionFilter) -> Sequence[SessionRow]:
         """Sessions by `wanted`, the one that began last first."""
@@ -213,7 +223,8 @@ class Store(Protocol):
     async def prune(self, now: int, limit: int, audit_before: int = 0) -> Counter[str]:
         """Delete up to `limit` rows of each table that nothing needs any more; answer how many, by table.
 
-        Of the audit events these are the ones from before the moment `audit_before`.
+        Of the audit events these are the ones from before the moment `audit_before`, unless they are not as they were
+        written: these stay, with what follows them in their chain.
         """
 
     async def hold_lease(self, name: str, holder: str, now: int, span: int) -> bool:

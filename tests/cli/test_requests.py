@@ -68,7 +68,8 @@ def test_issue(run: Run, recorder: Recorder) -> None:
         *("token", "issue", "--subject", "ada", "--for-client", "phone", "--scope", "read", "--scope", "write"),
         *("--audience", "api", "--access-only", "--device-id", "d1", "--device-name", "Ada's phone"),
         *("--device-platform", "ios", "--access-ttl", "30s", "--refresh-ttl", "2h", "--claim", "n=3"),
-        *("--idempotency-key", "0123456789abcdef"),
+        *("--idempotency-key", "0123456789abcdef", "--ip", "192.0.2.7", "--user-agent", "Shop/3"),
+        *("--location", "Lyon, FR", "--credential-version", "7"),
     )
     assert recorder.sent == {
         "subject": "ada",
@@ -77,6 +78,8 @@ def test_issue(run: Run, recorder: Recorder) -> None:
         "audiences": ["api"],
         "access_only": True,
         "device": {"id": "d1", "name": "Ada's phone", "platform": "ios"},
+        "context": {"ip": "192.0.2.7", "user_agent": "Shop/3", "location": "Lyon, FR"},
+        "credential_version": "7",
         "access_ttl": "30s",
         "refresh_ttl": "7200s",
         "claims": {"n": 3.0},
@@ -88,9 +91,12 @@ def test_refresh(run: Run, recorder: Recorder) -> None:
     """Every option of refresh is sent, and nothing else."""
     run(
         *("token", "refresh", "t", "--for-client", "phone", "--scope", "read", "--audience", "api"),
-        *("--device-id", "d1"),
+        *("--device-id", "d1", "--ip", "192.0.2.7", "--user-agent", "Shop/3"),
+        *("--location", "Lyon, FR", "--credential-version", "7"),
     )
     assert recorder.sent == {
+        "context": {"ip": "192.0.2.7", "user_agent": "Shop/3", "location": "Lyon, FR"},
+        "credential_version": "7",
         "refresh_token": "t",
         "client_id": "phone",
         "scopes": ["read"],

@@ -12,6 +12,7 @@ from tokensvc_pb.v1 import token_service_pb2 as pb
 from tests.harness import Caller, Service, failure_of
 from tests.rpc.steps import is_active, issue
 from tests.rpc.tables import tables_of
+from tokensvc.services.clients import OPERATOR
 
 Metadata = tuple[tuple[str, Any], ...]
 
@@ -88,7 +89,7 @@ async def test_whoever_is_not_recognised_is_refused_alike(service: Service, bff:
 async def test_a_disabled_caller_is_refused_like_a_stranger(service: Service, bff: Caller) -> None:
     """A caller that was disabled is told nothing more than a stranger is, at once and with its true secret."""
     assert await is_active(bff, (await issue(bff)).access_token)
-    await service.clients.set_disabled("bff", disabled=True)
+    await service.clients.set_disabled("bff", disabled=True, caller=OPERATOR)
     refused = await _refused_bytes(service.channel, bff.metadata, *_ISSUE)
     assert refused == await _refused_bytes(service.channel, _WRONG, *_ISSUE)
 

@@ -17,7 +17,15 @@ from tokensvc_pb.v1 import token_service_pb2 as pb
 
 from tests.harness import ISSUER, Caller, Service
 from tests.rpc.faults import FailingStore, StoreOver, server_over, through
-from tests.rpc.refresh_formats import IN_EVERY_FORMAT, WHERE_A_ROW_COUNTS, app_under, both, refused, rotated
+from tests.rpc.refresh_formats import (
+    IN_EVERY_FORMAT,
+    STATELESS,
+    WHERE_A_ROW_COUNTS,
+    app_under,
+    both,
+    refused,
+    rotated,
+)
 from tests.rpc.steps import is_active, issue, refresh, revoke
 from tests.rpc.tables import rows_of, tables_of
 from tokensvc.cli.logs import configure_logs
@@ -38,7 +46,6 @@ ISSUE: dict[str, Any] = {
     "amr": [CANARY],
     "claims": {CANARY: CANARY},
     "credential_version": CANARY,
-    "idempotency_key": f"{CANARY}-idempotency-key",
 }
 FORGED = "x\r\n2026-01-01T00:00:00Z [info     ] forged"
 
@@ -83,6 +90,11 @@ async def _send(caller: Caller, request: Any, token: str) -> str:
     return ""
 
 
+def _key(token_format: RefreshTokenFormat) -> dict[str, str]:
+    """What makes an Issue repeatable, where a session is kept that can be answered again."""
+    return {} if token_format is STATELESS else {"idempotency_key": f"{CANARY}-idempotency-key"}
+
+
 def _requests(*tokens: str) -> list[Any]:
     """Every method with each token, answered or refused; canaries stand in what is not meant for the audit trail."""
     fields: dict[str, Any] = {"device_id": CANARY, "context": CONTEXT}
@@ -121,16 +133,20 @@ async def _secrets(service: Service, app: Caller, *tokens: str) -> list[str]:
 
 @IN_EVERY_FORMAT
 async def test_case_51_no_secret_gets_out(
-    service: Service, app: Caller, log: io.StringIO, capfd: pytest.CaptureFixture[str]
+    service: Service,
+    app: Caller,
+    token_format: RefreshTokenFormat,
+    log: io.StringIO,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """Tokens, secrets and canaries: none in a log line, an error or an audit event, also when the store breaks."""
-    issued = await issue(app, **ISSUE)
+    issued = await issue(app, **ISSUE, **_key(token_format))
     second = await refresh(app, issued.refresh_token, credential_version=CANARY)
     tokens = (*both(issued), *both(second))
     errors = []
     async with server_over(service, _BabblingStore(service.store)) as channel:
         for caller in (Caller(CANARY, CANARY, app.channel), replace(app, secret=CANARY), through(app, channel), app):
-            requests = (*_requests(*tokens), pb.IssueRequest(**ISSUE))
+            requests = (*_requests(*tokens), pb.IssueRequest(**ISSUE, **_key(token_format)))
             errors += [await _send(caller, request, tokens[-1]) for request in requests]
     await service.server._refusals.flush()
     trail = rows_of(service, "audit_events")
@@ -183,9 +199,11 @@ def _spellings(value: bytes) -> list[bytes]:
 
 
 @IN_EVERY_FORMAT
-async def test_case_53_no_token_and_no_key_is_in_the_file(service: Service, app: Caller) -> None:
+async def test_case_53_no_token_and_no_key_is_in_the_file(
+    service: Service, app: Caller, token_format: RefreshTokenFormat
+) -> None:
     """Not in any of its bytes: tokens, their pieces, handles, the keys in clear, the client's secret."""
-    issued = await issue(app, credential_version=CANARY, idempotency_key=f"{CANARY}-idempotency-key")
+    issued = await issue(app, credential_version=CANARY, **_key(token_format))
     second = await refresh(app, issued.refresh_token)
     lost = await rotated(app, 1, subject="eve")
     await revoke(app, token=lost[0].refresh_token)

@@ -27,6 +27,7 @@ from tests.rpc.refresh_formats import (
 from tests.rpc.steps import change_policy, introspect, is_active, issue, refresh, revoke
 from tests.rpc.tables import tables_of
 from tokensvc.domain.policy import DAY, HOUR, RefreshTokenFormat, Rotation
+from tokensvc.services.clients import OPERATOR
 
 REUSED, REVOKED, EXPIRED = "REFRESH_TOKEN_REUSED", "REFRESH_TOKEN_REVOKED", "REFRESH_TOKEN_EXPIRED"
 INVALID = "REFRESH_TOKEN_INVALID"
@@ -55,10 +56,10 @@ async def test_case_10_a_disabled_client_is_dead(service: Service, app: Caller) 
     """Refresh fails and Introspect says inactive, for as long as it is disabled; afterwards its sessions stay ended."""
     relay = await service.caller("relay")
     given = await rotated(app, 1)
-    await service.clients.set_disabled("app", disabled=True)
+    await service.clients.set_disabled("app", disabled=True, caller=OPERATOR)
     assert await refused(refresh(relay, given[1].refresh_token)) == "CLIENT_DISABLED"
     assert await is_dead(relay, *given)
-    await service.clients.set_disabled("app", disabled=False)
+    await service.clients.set_disabled("app", disabled=False, caller=OPERATOR)
     assert await refused(refresh(relay, given[1].refresh_token)) == REVOKED
     assert await is_dead(relay, *given)
 

@@ -222,13 +222,6 @@ async def test_an_update_empties_lists(admin: Caller) -> None:
     assert not any(map(len, lists))
 
 
-async def test_an_update_may_name_what_comes_later_and_is_empty(admin: Caller) -> None:
-    """A mask of everything works as long as nothing is said that is not offered."""
-    await create(admin)
-    updated = await update(admin, "name", "keys", "rate_limit", "exchange_policy.scopes", name="Ours")
-    assert updated.name == "Ours"
-
-
 @pytest.mark.parametrize("disabled", [True, False])
 async def test_disabling_by_update_ends_everything_issued(
     service: Service, admin: Caller, bff: Caller, disabled: bool

@@ -153,6 +153,13 @@ async def test_a_part_of_what_is_not_offered_is_not_ignored(service: Service, ad
     await refuse(service, call, "UNIMPLEMENTED", "NOT_IMPLEMENTED", "client.keys")
 
 
+@pytest.mark.parametrize("path", ["keys", "keys.jwks", "rate_limit", "exchange_policy.scopes", "auth_method"])
+async def test_to_empty_what_is_not_offered_is_refused(service: Service, admin: Caller, path: str) -> None:
+    """To name it without a value is a change too, and an event of it would say that something changed."""
+    call = admin.UpdateClient(change("name", path, name="Ours"))
+    await refuse(service, call, "UNIMPLEMENTED", "NOT_IMPLEMENTED", f"client.{path.partition('.')[0]}")
+
+
 async def test_what_the_mask_does_not_name_is_not_looked_at(admin: Caller) -> None:
     """An update says nothing about fields beside its mask, however odd their values are."""
     fields = {"keys": {"jwks": "{}"}, "auth_method": 99, "token_policy": {"rotation": 99, "max_sessions": 7}}

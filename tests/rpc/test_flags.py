@@ -46,11 +46,39 @@ async def test_a_marked_subject_rotates(operator: Caller, app: Caller) -> None:
 
 
 async def test_the_mark_can_be_taken_away(operator: Caller, app: Caller) -> None:
-    """From that answer on all is as before; to take away what is not there succeeds too."""
+    """From that answer on all is as before."""
     first = await _flag(operator)
     assert await _unflag(operator) == first + 1
     assert not await _rotates(app)
-    assert await _unflag(operator) == first + 2
+
+
+async def test_to_take_away_what_is_not_there_writes_nothing(service: Service, operator: Caller) -> None:
+    """It succeeds all the same, for a subject that has never been marked and for one that is no more."""
+    first = await _flag(operator)
+    await _unflag(operator)
+    before = tables_of(service)
+    assert [await _unflag(operator), await _unflag(operator, "bob")] == [first + 1] * 2
+    assert tables_of(service) == before
+
+
+async def test_marks_that_have_ended_are_pruned(service: Service, operator: Caller) -> None:
+    """A risk engine may mark as many as it likes: the log keeps no mark for longer than it holds."""
+    for number in range(20):
+        await _flag(operator, f"user-{number}", until=service.clock() + HOUR)
+    await _unflag(operator, "user-0")
+    service.clock.advance(days=2)
+    await service.store.prune(service.clock(), 1000)
+    assert rows_of(service, "revocation_log") == []
+
+
+async def test_a_clock_that_is_set_back_finds_the_mark(service: Service, operator: Caller, app: Caller) -> None:
+    """A mark is remembered past its end, like all that a revocation has ended."""
+    await _flag(operator, until=service.clock() + 600_000)
+    service.clock.advance(minutes=11)
+    await _flag(operator, "bob")  # whereupon the view forgets what is over
+    await _unflag(operator, "bob")
+    service.clock.advance(minutes=-8)
+    assert await _rotates(app)
 
 
 async def test_the_mark_may_end_by_itself(service: Service, operator: Caller, app: Caller) -> None:

@@ -35,6 +35,7 @@ async def test_a_refresh_token_is_described(service: Service, bff: Caller) -> No
     seen = await introspect(bff, refreshed.refresh_token)
     assert (seen.active, seen.token_use, seen.token_type) == (True, token_pb2.TOKEN_USE_REFRESH, "")
     assert (seen.subject, seen.client_id, seen.session_id) == ("ada", "bff", issued.session_id)
+    assert seen.issuer == ISSUER
     assert seen.issued_at.ToMilliseconds() == service.clock()
     assert seen.expires_at.ToMilliseconds() == service.clock() + 30 * 86_400_000
 

@@ -11,6 +11,7 @@ from tokensvc_pb.v1 import token_service_pb2 as pb
 from tests.harness import Caller, Service, policy_of
 from tests.rpc.steps import issue, refresh, revoke
 from tokensvc.domain.client import Permission
+from tokensvc.services.clients import OPERATOR
 
 Tokens = Callable[[Service, Caller], Awaitable[str]]
 
@@ -66,7 +67,7 @@ async def _consumed_refresh(_: Service, bff: Caller) -> str:
 async def _of_a_disabled_client(service: Service, bff: Caller) -> str:
     await service.public_client("app")
     token = (await issue(bff, client_id="app")).access_token
-    await service.clients.set_disabled("app", disabled=True)
+    await service.clients.set_disabled("app", disabled=True, caller=OPERATOR)
     return token
 
 

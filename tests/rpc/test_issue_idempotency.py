@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from tests.harness import Caller, Failure, Service, failure
-from tests.rpc.steps import is_active, issue, refresh, revoke
+from tests.rpc.steps import change_policy, is_active, issue, refresh, revoke
 from tests.rpc.tables import rows_of, tables_of
+from tokensvc.domain.policy import DAY, HOUR
 
 KEY = "login-4711-attempt-1"
 
@@ -82,6 +83,34 @@ async def test_another_request_under_a_used_key_is_refused(
     refused = await failure(issue(bff, idempotency_key=KEY, **other))
     assert _of_key(refused)
     assert tables_of(service) == before
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"access_ttl": 120_000},
+        {"access_ttl": HOUR},
+        {"refresh_idle_ttl": DAY},
+        {"refresh_absolute_ttl": DAY},
+        {"scopes": ("read", "write", "more")},
+    ],
+    ids=str,
+)
+async def test_an_operators_change_does_not_fail_a_retry(service: Service, bff: Caller, policy: dict[str, Any]) -> None:
+    """The same request gets the same session though the policy makes something else of it by now."""
+    first = await issue(bff, idempotency_key=KEY)
+    await change_policy(service, "bff", **policy)
+    second = await issue(bff, idempotency_key=KEY)
+    assert (first.session_id, first.refresh_token) == (second.session_id, second.refresh_token)
+    assert second.scopes == ["read", "write"]
+    assert second.expires_in == min(300, policy.get("access_ttl", HOUR) // 1000)
+
+
+async def test_a_retry_brings_back_no_scope_that_was_taken_away(service: Service, bff: Caller) -> None:
+    """The session of the key has more than a login would be given now."""
+    await issue(bff, idempotency_key=KEY)
+    await change_policy(service, "bff", scopes=("read",))
+    assert _of_key(await failure(issue(bff, idempotency_key=KEY)))
 
 
 async def test_a_key_belongs_to_its_caller(service: Service, bff: Caller) -> None:

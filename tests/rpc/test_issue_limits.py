@@ -1,12 +1,15 @@
 """What Issue gives less of than was asked for, and what it refuses."""
 
+from typing import Any
+
 import pytest
 
 from tests.harness import Caller, Service, failure, policy_of
 from tests.rpc.steps import introspect, is_active, issue, session_of
 from tests.rpc.tables import tables_of
 from tokensvc.domain.access_token import RESERVED
-from tokensvc.domain.policy import MINUTE
+from tokensvc.domain.policy import MINUTE, RefreshTokenFormat
+from tokensvc.services.clients import OPERATOR
 
 
 @pytest.mark.parametrize(("asked", "given"), [(1, 1), (60, 60), (300, 300), (301, 300), (10**9, 300)])
@@ -104,10 +107,10 @@ async def test_an_unknown_client_is_not_found(bff: Caller) -> None:
 async def test_a_disabled_client_gets_no_tokens(service: Service, bff: Caller) -> None:
     """A token for a disabled client is refused, and given again when the client is enabled."""
     await service.public_client("app")
-    await service.clients.set_disabled("app", disabled=True)
+    await service.clients.set_disabled("app", disabled=True, caller=OPERATOR)
     refused = await failure(issue(bff, client_id="app"))
     assert (refused.code.name, refused.reason) == ("PERMISSION_DENIED", "CLIENT_DISABLED")
-    await service.clients.set_disabled("app", disabled=False)
+    await service.clients.set_disabled("app", disabled=False, caller=OPERATOR)
     assert await is_active(bff, (await issue(bff, client_id="app")).access_token)
 
 
@@ -121,3 +124,29 @@ async def test_the_largest_token_that_is_issued_is_active(service: Service) -> N
         caller, subject=key, device={"id": key}, acr=key, amr=["m" * 64] * 16, claims={"text": "x" * 4080}
     )
     assert await is_active(caller, issued.access_token)
+
+
+_KEY = "\U0001f511"  # a character that takes twelve bytes of JSON
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"subject": _KEY * 255, "amr": [_KEY * 64] * 16}, "amr"),
+        ({"subject": _KEY * 255, "device": dict.fromkeys(("id", "name", "platform"), _KEY * 255)}, "device"),
+        ({"subject": _KEY * 255, "acr": _KEY * 255, "claims": {"text": "\\" * 2000}}, "claims"),
+    ],
+    ids=["amr", "device", "claims"],
+)
+async def test_tokens_that_would_be_too_long_are_refused(service: Service, fields: dict[str, Any], field: str) -> None:
+    """Each field is within its limit, all together are too much: the largest is named, and nothing is written."""
+    policy = policy_of(
+        scopes=tuple(f"{number:063}s" for number in range(64)),
+        audiences=tuple(f"{number:063}a" for number in range(64)),
+        refresh_token_format=RefreshTokenFormat.STATELESS_JWT,
+    )
+    caller = await service.caller("largest", policy=policy)
+    before = tables_of(service)
+    refused = await failure(issue(caller, **fields))
+    assert (refused.reason, refused.fields) == ("INVALID_REQUEST", (field,))
+    assert tables_of(service) == before

@@ -18,6 +18,7 @@ from tests.rpc.tables import rows_of
 from tokensvc.cli.logs import configure_logs
 from tokensvc.domain.refresh_attempt import RefreshAttempt
 from tokensvc.ports import Committed, Unit
+from tokensvc.services.clients import OPERATOR
 from tokensvc.services.introspect import IntrospectQuery
 from tokensvc.services.issue import IssueOrder
 from tokensvc.services.refresh import RefreshOrder
@@ -190,7 +191,7 @@ async def test_an_attempt_does_not_print_its_secrets(service: Service, bff: Call
     """An opened refresh token and the attempt around it show neither the handle nor the credential version."""
     opened = service.keys.refresh_tokens.open((await issue(bff)).refresh_token)
     assert opened is not None
-    attempt = RefreshAttempt(opened, await service.clients.get("bff"), 0, credential_version=CANARY)
+    attempt = RefreshAttempt(opened, await service.clients.get("bff", caller=OPERATOR), 0, credential_version=CANARY)
     assert CANARY not in repr(attempt)
     assert repr(opened.handle) not in repr(attempt)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import NoReturn
 
 import grpc
 import pytest
@@ -42,9 +43,17 @@ async def test_the_public_keys_are_for_everybody(service: Service) -> None:
     assert answer.max_age.seconds == 300
 
 
+class Unreachable:
+    """A store that must not be asked."""
+
+    async def view(self) -> NoReturn:
+        """Fails."""
+        raise AssertionError
+
+
 async def test_the_public_keys_do_not_need_the_database(service: Service) -> None:
     """GetJwks is answered from memory: it works where the store does not."""
-    async with server_over(service, object()) as channel:
+    async with server_over(service, Unreachable()) as channel:
         answer = await key_service_pb2_grpc.KeyServiceStub(channel).GetJwks(key_service_pb2.GetJwksRequest())
     assert json.loads(answer.jwks)["keys"]
 

@@ -208,3 +208,23 @@ async def test_revoked_stays_revoked_after_a_restart(service: Service, bff: Call
         for token in (alone.access_token, session.access_token, session.refresh_token, subject.access_token):
             assert not await is_active(there, token)
         assert await is_active(there, alone.refresh_token)
+
+
+@EACH_TARGET
+@pytest.mark.parametrize("behind", [2, 3600])
+async def test_a_login_after_a_cut_off_lives_on_a_node_whose_clock_is_behind_it(
+    service: Service, bff: Caller, target: dict[str, Any], behind: int
+) -> None:
+    """It has seen the barrier, so it is later; what began before is dead, and stays so for that clock too."""
+    old = await _login(bff)
+    service.clock.advance(seconds=1)
+    await revoke(bff, **target, issued_before=_moment(service.clock()))
+    service.clock.advance(seconds=-behind)
+    new = await _login(bff)
+    refreshed = await refresh(bff, new.refresh_token)
+    assert await is_active(bff, refreshed.access_token)
+    assert await is_active(bff, refreshed.refresh_token)
+    assert await is_active(bff, (await _login(bff, access_only=True)).access_token)
+    assert await _is_dead(bff, old)
+    service.clock.advance(seconds=behind + 1)
+    assert await is_active(bff, refreshed.refresh_token)

@@ -9,6 +9,7 @@ from tokensvc_pb.v1 import session_service_pb2 as pb
 from tests.harness import Caller, Service, failure
 from tests.rpc.steps import issue, refresh, revoke, session_of
 from tests.rpc.tables import tables_of
+from tokensvc.services.clients import OPERATOR
 
 
 async def _list(caller: Caller, **fields: Any) -> pb.ListSessionsResponse:
@@ -124,7 +125,7 @@ async def test_the_sessions_of_a_disabled_client_have_ended(service: Service, bf
     """A session that cannot be refreshed because its client is disabled is not shown as active."""
     await service.public_client("app")
     issued = await issue(bff, client_id="app")
-    await service.clients.set_disabled("app", disabled=True)
+    await service.clients.set_disabled("app", disabled=True, caller=OPERATOR)
     assert (await session_of(bff, issued.session_id)).state == pb.SESSION_STATE_REVOKED
 
 

@@ -8,6 +8,7 @@ from tests.harness import Caller, Service, failure, policy_of
 from tests.rpc.steps import change_policy, introspect, is_active, issue, refresh, revoke
 from tests.rpc.tables import rows_of, tables_of
 from tokensvc.domain.policy import DAY, HOUR, BindingAction, BindingPolicy, RefreshTokenFormat
+from tokensvc.services.clients import OPERATOR
 
 STATELESS = RefreshTokenFormat.STATELESS_JWT
 
@@ -103,21 +104,35 @@ async def test_it_is_revoked_once(service: Service, app: Caller) -> None:
     assert tables_of(service) == before
 
 
-async def test_a_repeated_issue_does_not_bring_a_revoked_session_back(app: Caller) -> None:
-    """Its tokens would be dead; so the idempotency key is refused, as where there is a row."""
-    issued = await issue(app, idempotency_key="one-login-of-many")
-    again = await issue(app, idempotency_key="one-login-of-many")
-    assert again.session_id == issued.session_id
-    await revoke(app, token=issued.refresh_token)
+async def test_an_idempotency_key_is_refused(service: Service, app: Caller) -> None:
+    """Nothing is kept that could tell what the key was used for; for an access token alone it says nothing anyway."""
+    before = tables_of(service)
     refused = await failure(issue(app, idempotency_key="one-login-of-many"))
     assert (refused.reason, refused.fields) == ("INVALID_REQUEST", ("idempotency_key",))
+    assert "stateless_jwt" in refused.message
+    assert tables_of(service) == before
+    assert (await issue(app, idempotency_key="one-login-of-many", access_only=True)).access_token
+
+
+async def test_its_id_finds_it_in_the_audit_trail_alone(service: Service, app: Caller) -> None:
+    """SessionService does not know it, and Revoke ends nothing by it; the refresh token ends it."""
+    issued = await issue(app)
+    assert rows_of(service, "audit_events")[-1]["session_id"] == issued.session_id
+    call = app.GetSession(sessions_pb.GetSessionRequest(session_id=issued.session_id))
+    assert (await failure(call)).reason == "SESSION_NOT_FOUND"
+    before = tables_of(service)
+    await revoke(app, session_id=issued.session_id)
+    assert tables_of(service) == before
+    assert await is_active(app, issued.refresh_token)
+    await revoke(app, token=issued.refresh_token)
+    assert not await is_active(app, issued.access_token)
 
 
 async def test_a_disabled_client_refreshes_nothing(service: Service, app: Caller) -> None:
     """The client is looked at in every refresh."""
     relay = await service.caller("relay")
     issued = await issue(app)
-    await service.clients.set_disabled("app", disabled=True)
+    await service.clients.set_disabled("app", disabled=True, caller=OPERATOR)
     assert (await failure(refresh(relay, issued.refresh_token))).reason == "CLIENT_DISABLED"
     assert not await is_active(relay, issued.refresh_token)
 

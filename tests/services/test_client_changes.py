@@ -18,7 +18,7 @@ from tokensvc.domain.policy import DAY, HOUR, MINUTE, Rotation, SenderConstraint
 from tokensvc.domain.revocation import EntryKind
 from tokensvc.ports import Unit
 from tokensvc.services.client_secrets import authenticate, hash_secret
-from tokensvc.services.clients import Clients
+from tokensvc.services.clients import OPERATOR, Clients
 
 ADMIN = Client("root", permissions=frozenset({Permission.ADMIN}))
 STRANGER = Client("stranger", permissions=frozenset(Permission) - {Permission.ADMIN}, acts_for=frozenset({"*"}))
@@ -28,7 +28,7 @@ STRANGER = Client("stranger", permissions=frozenset(Permission) - {Permission.AD
 async def bff(use_cases: UseCases, clock: FakeClock) -> Client:
     """A confidential client, a moment ago."""
     client = Client("bff", name="The BFF", acts_for=frozenset({"phone"}), policy=policy_of())
-    created, _ = await use_cases.clients.create(client, confidential=True)
+    created, _ = await use_cases.clients.create(client, confidential=True, caller=OPERATOR)
     clock.advance(seconds=5)
     return created
 
@@ -43,9 +43,9 @@ async def refusal(call: Awaitable[Any]) -> RefusedError:
 async def test_an_update_changes_what_it_names(use_cases: UseCases, bff: Client, clock: FakeClock) -> None:
     """Fields and parts of the policy have their new values, all others stay, the secret too."""
     values = {"name": "Ours", "token_policy.access_ttl": MINUTE, "token_policy.scopes": ("read", "read")}
-    updated = await use_cases.clients.update("bff", values)
+    updated = await use_cases.clients.update("bff", values, caller=OPERATOR)
     policy = policy_of(access_ttl=MINUTE, scopes=("read",))
-    assert updated == await use_cases.clients.get("bff")
+    assert updated == await use_cases.clients.get("bff", caller=OPERATOR)
     assert updated == replace(bff, name="Ours", policy=policy, updated_at=clock())
 
 
@@ -63,7 +63,7 @@ async def test_an_update_is_told_to_all_nodes_and_audited_with_its_fields(
 
 async def test_an_update_may_disable(use_cases: UseCases, store: RecordingStore, bff: Client) -> None:
     """Disabling among other changes raises the barrier, and is an event of its own."""
-    updated = await use_cases.clients.update("bff", {"disabled": True, "name": "Gone"})
+    updated = await use_cases.clients.update("bff", {"disabled": True, "name": "Gone"}, caller=OPERATOR)
     assert updated.disabled
     effects = store.written[-1]
     assert [(entry.kind, entry.key, entry.issued_before) for entry in effects.log] == [(EntryKind.CLIENT, "bff", None)]
@@ -77,26 +77,28 @@ async def test_what_is_wrong_with_a_row_does_not_keep_its_client_on(
     """A policy that was allowed once is refused in other changes; to disable comes first."""
     old = replace(bff, policy=policy_of(rotation=Rotation.NEVER))
     await store.commit(Unit(lambda _rows: Effects(None, client=old)))
-    assert (await refusal(use_cases.clients.update("bff", {"name": "x"}))).field == "token_policy.rotation"
-    assert (await use_cases.clients.set_disabled("bff", disabled=True)).disabled
+    assert (
+        await refusal(use_cases.clients.update("bff", {"name": "x"}, caller=OPERATOR))
+    ).field == "token_policy.rotation"
+    assert (await use_cases.clients.set_disabled("bff", disabled=True, caller=OPERATOR)).disabled
 
 
 async def test_an_update_of_a_disabled_client_raises_no_barrier(
     use_cases: UseCases, store: RecordingStore, bff: Client
 ) -> None:
     """Only who disables ends anything."""
-    await use_cases.clients.set_disabled("bff", disabled=True)
-    await use_cases.clients.update("bff", {"name": "Still off"})
+    await use_cases.clients.set_disabled("bff", disabled=True, caller=OPERATOR)
+    await use_cases.clients.update("bff", {"name": "Still off"}, caller=OPERATOR)
     assert [entry.kind for entry in store.written[-1].log] == [EntryKind.CLIENT_CHANGED]
 
 
 async def test_two_updates_at_once_lose_nothing(use_cases: UseCases, bff: Client) -> None:
     """Each changes its fields of the client as the other left it."""
     await asyncio.gather(
-        use_cases.clients.update("bff", {"name": "Ours"}),
-        use_cases.clients.update("bff", {"token_policy.max_sessions": 3}),
+        use_cases.clients.update("bff", {"name": "Ours"}, caller=OPERATOR),
+        use_cases.clients.update("bff", {"token_policy.max_sessions": 3}, caller=OPERATOR),
     )
-    found = await use_cases.clients.get("bff")
+    found = await use_cases.clients.get("bff", caller=OPERATOR)
     assert (found.name, found.policy.max_sessions) == ("Ours", 3)
 
 
@@ -104,10 +106,12 @@ async def test_an_update_is_checked_against_what_is_there(
     use_cases: UseCases, store: RecordingStore, bff: Client
 ) -> None:
     """Fields that do not go together are refused though they come one after the other."""
-    await use_cases.clients.update("bff", {"token_policy.sender_constraint": SenderConstraint.DPOP})
-    await use_cases.clients.update("bff", {"token_policy.rotation": Rotation.NEVER})
+    await use_cases.clients.update("bff", {"token_policy.sender_constraint": SenderConstraint.DPOP}, caller=OPERATOR)
+    await use_cases.clients.update("bff", {"token_policy.rotation": Rotation.NEVER}, caller=OPERATOR)
     written = len(store.written)
-    refused = await refusal(use_cases.clients.update("bff", {"token_policy.sender_constraint": SenderConstraint.NONE}))
+    refused = await refusal(
+        use_cases.clients.update("bff", {"token_policy.sender_constraint": SenderConstraint.NONE}, caller=OPERATOR)
+    )
     assert (refused.reason, refused.field) == (Reason.INVALID_REQUEST, "token_policy.rotation")
     assert len(store.written) == written
 
@@ -115,16 +119,18 @@ async def test_an_update_is_checked_against_what_is_there(
 async def test_a_public_client_is_not_given_permissions(use_cases: UseCases, store: RecordingStore) -> None:
     """What create refuses, update does too."""
     await use_cases.register_public("phone")
-    refused = await refusal(use_cases.clients.update("phone", {"permissions": frozenset({Permission.ISSUE})}))
+    refused = await refusal(
+        use_cases.clients.update("phone", {"permissions": frozenset({Permission.ISSUE})}, caller=OPERATOR)
+    )
     assert (refused.reason, refused.field) == (Reason.INVALID_REQUEST, "permissions")
     assert len(store.written) == 1
 
 
 async def test_a_deleted_client_is_gone(use_cases: UseCases, store: RecordingStore, bff: Client) -> None:
     """It is neither found nor listed, and the revision that is answered holds its end."""
-    revision = await use_cases.clients.delete("bff")
-    assert (await refusal(use_cases.clients.get("bff"))).reason is Reason.CLIENT_NOT_FOUND
-    assert await use_cases.clients.list_clients() == ([], "")
+    revision = await use_cases.clients.delete("bff", caller=OPERATOR)
+    assert (await refusal(use_cases.clients.get("bff", caller=OPERATOR))).reason is Reason.CLIENT_NOT_FOUND
+    assert await use_cases.clients.list_clients(caller=OPERATOR) == ([], "")
     assert revision == (await store.view()).revision
 
 
@@ -142,7 +148,7 @@ async def test_deleting_raises_a_barrier_and_is_audited(
 async def test_an_id_is_free_after_a_deletion(use_cases: UseCases, store: RecordingStore, clock: FakeClock) -> None:
     """A client that is registered under it has another secret and nothing of the one before."""
     old = await use_cases.register("bff", name="The first")
-    await use_cases.clients.delete("bff")
+    await use_cases.clients.delete("bff", caller=OPERATOR)
     new = await use_cases.register("bff")
     view = await store.view()
     assert authenticate(view, "bff", new, clock()).name == ""
@@ -155,7 +161,7 @@ async def test_a_new_secret_replaces_the_one_before_in_time(
 ) -> None:
     """Both are good until the overlap is over, then the new one alone, without anything being done."""
     old = await use_cases.register("bff")
-    rotated = await use_cases.clients.rotate_secret("bff", HOUR)
+    rotated = await use_cases.clients.rotate_secret("bff", HOUR, caller=OPERATOR)
     assert rotated.previous_expires_at == clock() + HOUR
     view = await store.view()
     for secret in (old, rotated.secret):
@@ -170,26 +176,26 @@ async def test_the_overlap_is_a_day_or_what_is_said(
     use_cases: UseCases, bff: Client, clock: FakeClock, overlap: int | None, until: int
 ) -> None:
     """From nothing to thirty days; without any word, 24 hours."""
-    rotated = await use_cases.clients.rotate_secret("bff", overlap)
+    rotated = await use_cases.clients.rotate_secret("bff", overlap, caller=OPERATOR)
     assert rotated.previous_expires_at == clock() + until
-    found = await use_cases.clients.get("bff")
+    found = await use_cases.clients.get("bff", caller=OPERATOR)
     assert found.secret_hashes(clock() + until) == (hash_secret(rotated.secret), None)
     assert found.secret_hashes(clock() + until - 1)[1] == (bff.secret_hash if until else None)
 
 
 async def test_an_overlap_of_nothing_keeps_no_hash(use_cases: UseCases, bff: Client) -> None:
     """A secret that ends at once leaves nothing behind, not even that of an overlap before."""
-    await use_cases.clients.rotate_secret("bff")
-    await use_cases.clients.rotate_secret("bff", 0)
-    found = await use_cases.clients.get("bff")
+    await use_cases.clients.rotate_secret("bff", caller=OPERATOR)
+    await use_cases.clients.rotate_secret("bff", 0, caller=OPERATOR)
+    found = await use_cases.clients.get("bff", caller=OPERATOR)
     assert (found.previous_secret_hash, found.previous_expires_at) == (None, 0)
 
 
 async def test_no_more_than_two_secrets_are_good(use_cases: UseCases, store: RecordingStore, clock: FakeClock) -> None:
     """A second rotation within the overlap ends the oldest secret at once."""
     oldest = await use_cases.register("bff")
-    older = (await use_cases.clients.rotate_secret("bff")).secret
-    newest = (await use_cases.clients.rotate_secret("bff")).secret
+    older = (await use_cases.clients.rotate_secret("bff", caller=OPERATOR)).secret
+    newest = (await use_cases.clients.rotate_secret("bff", caller=OPERATOR)).secret
     view = await store.view()
     assert {authenticate(view, "bff", secret, clock()).client_id for secret in (older, newest)} == {"bff"}
     with pytest.raises(RefusedError):
@@ -215,7 +221,7 @@ async def test_an_overlap_out_of_bounds_is_refused(
     use_cases: UseCases, store: RecordingStore, bff: Client, overlap: int
 ) -> None:
     """A secret does not stay good for ever, and none ends in the past."""
-    refused = await refusal(use_cases.clients.rotate_secret("bff", overlap))
+    refused = await refusal(use_cases.clients.rotate_secret("bff", overlap, caller=OPERATOR))
     assert (refused.reason, refused.field) == (Reason.INVALID_REQUEST, "overlap")
     assert len(store.written) == 1
 
@@ -223,7 +229,7 @@ async def test_an_overlap_out_of_bounds_is_refused(
 async def test_a_public_client_gets_no_secret_later_either(use_cases: UseCases, store: RecordingStore) -> None:
     """A rotation does not make it one that can call."""
     await use_cases.register_public("phone")
-    refused = await refusal(use_cases.clients.rotate_secret("phone"))
+    refused = await refusal(use_cases.clients.rotate_secret("phone", caller=OPERATOR))
     assert (refused.reason, refused.field) == (Reason.INVALID_REQUEST, "client_id")
     assert len(store.written) == 1
 

@@ -23,6 +23,7 @@ from tokensvc.domain.policy import (
     Rotation,
     SenderConstraint,
 )
+from tokensvc.services.clients import OPERATOR
 
 BFF = Client("bff", permissions=frozenset({Permission.ISSUE}), policy=policy_of())
 STATELESS = RefreshTokenFormat.STATELESS_JWT
@@ -94,7 +95,7 @@ async def test_what_may_not_be_is_refused_by_name(
 ) -> None:
     """The refusal names the field and says why, and no transaction is begun."""
     with pytest.raises(RefusedError) as caught:
-        await use_cases.clients.create(replace(BFF, **changes), confidential=True)
+        await use_cases.clients.create(replace(BFF, **changes), confidential=True, caller=OPERATOR)
     assert (caught.value.reason, caught.value.field) == (Reason.INVALID_REQUEST, field)
     assert field.rpartition(".")[2] in caught.value.message
     assert store.commits == 0
@@ -103,7 +104,7 @@ async def test_what_may_not_be_is_refused_by_name(
 async def test_a_public_client_has_no_permissions(use_cases: UseCases, store: RecordingStore) -> None:
     """What cannot call is not given the right to."""
     with pytest.raises(RefusedError) as caught:
-        await use_cases.clients.create(BFF, confidential=False)
+        await use_cases.clients.create(BFF, confidential=False, caller=OPERATOR)
     assert caught.value.field == "permissions"
     assert store.commits == 0
 
@@ -134,5 +135,7 @@ ALLOWED: list[dict[str, Any]] = [
 @pytest.mark.parametrize("changes", ALLOWED, ids=str)
 async def test_the_bounds_themselves_are_allowed(use_cases: UseCases, changes: dict[str, Any]) -> None:
     """A policy may go as far as the limits, and have what goes together."""
-    created, _ = await use_cases.clients.create(replace(BFF, policy=policy_of(**changes)), confidential=True)
+    created, _ = await use_cases.clients.create(
+        replace(BFF, policy=policy_of(**changes)), confidential=True, caller=OPERATOR
+    )
     assert created.policy == policy_of(**changes)

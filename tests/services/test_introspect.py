@@ -1,13 +1,18 @@
 """Who sees which token as active, and that one answer comes from one state."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.domain.samples import GRANT
 from tests.fakes import FakeClock
 from tests.services.recording_store import RecordingStore
 from tests.services.use_cases import UseCases, new_keys
+from tokensvc.domain.policy import DAY, RefreshTokenFormat
+from tokensvc.domain.refresh_token import session_id_of
+from tokensvc.domain.session import begin
 from tokensvc.ports import SessionRow
 from tokensvc.services.introspect import Freshness
 from tokensvc.services.revoke import SubjectTarget, Target, TokenTarget
@@ -116,6 +121,22 @@ async def test_a_batch_reads_all_its_sessions_at_once(use_cases: UseCases, store
     store.reads = 0
     assert all(await use_cases.introspect_all("bff", tokens))
     assert store.reads == 1
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["the dead one first", "the living one first"])
+async def test_each_token_of_a_batch_is_judged_by_its_own_barriers(
+    use_cases: UseCases, store: InterruptedStore, clock: FakeClock, order: int
+) -> None:
+    """Stateless tokens of one handle may say different things: what ends one of them ends no other, nor spares it."""
+    await use_cases.register("bff", acts_for=frozenset({"*"}))
+    handle = bytes(16)
+    ada = replace(GRANT, session_id=session_id_of(handle), client_id="bff", started_revision=0)
+    sessions = [replace(begin(grant), is_stateless=True) for grant in (ada, replace(ada, subject="eve"))]
+    await use_cases.revoke("bff", SubjectTarget("ada"))
+    (await store.view()).forget(clock() + 3 * DAY)  # what is left are the barriers against refresh tokens
+    tokens = [new_keys().refresh_tokens.mint(handle, one, RefreshTokenFormat.STATELESS_JWT) for one in sessions]
+    found = await use_cases.introspect_all("bff", tokens[::order])
+    assert [active is not None for active in found][::order] == [False, True]
 
 
 async def test_a_barrier_ends_sessions_longer_than_the_view_remembers_it(tmp_path: Path, clock: FakeClock) -> None:

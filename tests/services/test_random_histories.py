@@ -30,6 +30,7 @@ from tokensvc.domain.policy import DAY, HOUR, MINUTE, SECOND, RefreshTokenFormat
 from tokensvc.domain.revocation import NEVER, EntryKind, LogEntry
 from tokensvc.domain.session import Device
 from tokensvc.ports import Store, Unit
+from tokensvc.services.clients import OPERATOR
 from tokensvc.services.revoke import ClientTarget, DeviceTarget, SessionTarget, SubjectTarget, TokenTarget
 from tokensvc.store.memory import MemoryStore
 from tokensvc.store.migrating import upgrade_sqlite
@@ -97,7 +98,7 @@ class Histories(RuleBasedStateMachine):
                 rotation_interval=rules.interval,
                 refresh_token_format=rules.token_format,
             )
-            # Written past the checks of registration, which want a key for what never rotates.
+            # Written past the checks of registration, which want a key for what never rotates: without one it does.
             self.do(self.use_cases.store.commit(_registering(Client(name, policy=policy))))
         self.do(self.use_cases.register("relay", acts_for=frozenset({"*"}), audiences=frozenset({"api"})))
         self.do(self.use_cases.register("rival"))
@@ -162,7 +163,8 @@ class Histories(RuleBasedStateMachine):
         """Refresh with `slip`."""
         order = {"device_id": "another" if elsewhere else family.device}
         answer = self.do(self.use_cases.refresh("relay", slip.text, **order))
-        self.model.refreshed(family, slip, self.clock(), answer, elsewhere=elsewhere)
+        # Of a session that named no device none differs.
+        self.model.refreshed(family, slip, self.clock(), answer, elsewhere=elsewhere and bool(family.device))
 
     @rule(family=sessions, age=ages, other_age=ages)
     def refresh_at_once(self, family: Family, age: int, other_age: int) -> None:
@@ -227,7 +229,7 @@ class Histories(RuleBasedStateMachine):
     @rule(client=clients, enable=st.booleans())
     def disable_a_client(self, client: str, enable: bool) -> None:
         """A client that is disabled loses everything, and gets nothing of it back when it is enabled again."""
-        self.do(self.use_cases.clients.set_disabled(client, disabled=True))
+        self.do(self.use_cases.clients.set_disabled(client, disabled=True, caller=OPERATOR))
         self.model.switched_off.add(client)
         self.model.cut_off(None, client=client)
         if enable:
@@ -242,7 +244,7 @@ class Histories(RuleBasedStateMachine):
 
     def enable(self, client: str) -> None:
         """Enable `client`."""
-        self.do(self.use_cases.clients.set_disabled(client, disabled=False))
+        self.do(self.use_cases.clients.set_disabled(client, disabled=False, caller=OPERATOR))
         self.model.switched_off.remove(client)
 
     @rule()

@@ -13,7 +13,7 @@ from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.policy import TokenPolicy
 from tokensvc.ports import AccessTokens, RefreshTokens, Store
 from tokensvc.services.call import Call
-from tokensvc.services.clients import Clients
+from tokensvc.services.clients import OPERATOR, Clients
 from tokensvc.services.introspect import Active, Freshness, IntrospectQuery, IntrospectTokens
 from tokensvc.services.issue import IssueOrder, IssueTokens
 from tokensvc.services.refresh import RefreshOrder, RefreshTokensOfSession
@@ -50,17 +50,17 @@ class UseCases:
         self.issuing = IssueTokens(store, minter, keys.refresh_tokens, clock, randomness, ISSUER)
         self.refreshing = RefreshTokensOfSession(store, minter, keys.refresh_tokens, clock, ISSUER)
         self.revoking = RevokeTokens(store, keys.access_tokens, keys.refresh_tokens, clock)
-        self.introspecting = IntrospectTokens(store, keys.access_tokens, keys.refresh_tokens, clock)
+        self.introspecting = IntrospectTokens(store, keys.access_tokens, keys.refresh_tokens, clock, ISSUER)
 
     async def register(self, client_id: str, *, policy: TokenPolicy | None = None, **fields: Any) -> str:
         """Register a confidential client that may call everything; answer its secret."""
         fields = {"permissions": CALLER_PERMISSIONS, **fields}
         client = Client(client_id, policy=policy or policy_of(), **fields)
-        return (await self.clients.create(client, confidential=True))[1]
+        return (await self.clients.create(client, confidential=True, caller=OPERATOR))[1]
 
     async def register_public(self, client_id: str, policy: TokenPolicy | None = None) -> None:
         """Register a client that cannot call."""
-        await self.clients.create(Client(client_id, policy=policy or policy_of()), confidential=False)
+        await self.clients.create(Client(client_id, policy=policy or policy_of()), confidential=False, caller=OPERATOR)
 
     async def call(self, client_id: str) -> Call:
         """A call that arrives now from an authenticated `client_id`."""

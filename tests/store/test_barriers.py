@@ -120,3 +120,13 @@ async def test_entries_for_tokens_and_sessions_raise_no_barrier(store: Store) ->
     entries = (an_entry(EntryKind.TOKEN, "ada"), an_entry(EntryKind.SESSION, "ada"))
     await store.commit(writing(log=entries))
     assert await barred(store, session) == [False]
+
+
+async def test_each_session_that_is_brought_has_barriers_of_its_own(store: Store) -> None:
+    """They have no rows, so two may have one id: each is answered by its own subject, in the order of the question."""
+    ended, alive = (a_session(subject=subject) for subject in ("ada", "eve"))
+    await store.commit(writing(log=(an_entry(),)))
+    for asked in ([ended, alive], [alive, ended], [alive, ended, alive]):
+        rows = await store.brought(asked)
+        assert [row.session for row in rows] == asked
+        assert [row.barred for row in rows] == [session is ended for session in asked]

@@ -1,17 +1,23 @@
 """Rows that other versions of the service have written."""
 
 import json
+import os
 import sqlite3
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.fakes import FakeClock
+from tests.store.kinds import dump_sqlite
 from tests.store.samples import NOW, a_session, sid, stored, writing
 from tokensvc.domain.client import Client, Permission
+from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.policy import MINUTE, BindingAction, BindingPolicy, TokenPolicy
 from tokensvc.domain.session import Device, Grant, Session, Traces
+from tokensvc.services.clients import OPERATOR, Clients
 from tokensvc.store.sql_store import SqlStore
 
 
@@ -97,3 +103,50 @@ async def test_a_session_is_written_without_what_has_its_default(sqlite_store: S
     with closing(sqlite3.connect(path)) as connection:
         (details,) = connection.execute("SELECT details FROM sessions").fetchone()
     assert details == ""
+
+
+UNKNOWN: dict[str, dict[str, Any]] = {
+    "a member": {"colour": "red"},
+    "a permission": {"permissions": ["refresh", "levitate"]},
+    "a field of the policy": {"policy": {"colour": "red"}},
+    "a field of the binding": {"policy": {"binding": {"colour": "red"}}},
+    "a choice": {"policy": {"rotation": "sideways"}},
+    "a choice in the binding": {"policy": {"binding": {"ip": "smile"}}},
+}
+
+
+@pytest.mark.parametrize("details", UNKNOWN.values(), ids=UNKNOWN)
+@pytest.mark.parametrize("act", ["update", "disable", "rotate the secret"])
+async def test_a_client_that_a_newer_version_has_described_is_not_changed(
+    sqlite_store: SqlStore, path: Path, clock: FakeClock, details: dict[str, Any], act: str
+) -> None:
+    """To write it would lose what this version does not know: every change is refused, and the row stays."""
+    write_client(path, details)
+    clients = Clients(sqlite_store, clock, os.urandom)
+    acts: dict[str, Callable[[], Awaitable[object]]] = {
+        "update": lambda: clients.update("bff", {"name": "Ours"}, caller=OPERATOR),
+        "disable": lambda: clients.set_disabled("bff", disabled=True, caller=OPERATOR),
+        "rotate the secret": lambda: clients.rotate_secret("bff", caller=OPERATOR),
+    }
+    before = dump_sqlite(path)
+    with pytest.raises(RefusedError) as refused:
+        await acts[act]()
+    assert (refused.value.reason, refused.value.field) == (Reason.NOT_IMPLEMENTED, "client_id")
+    assert dump_sqlite(path) == before
+
+
+async def test_a_client_that_a_newer_version_has_described_can_be_deleted(
+    sqlite_store: SqlStore, path: Path, clock: FakeClock
+) -> None:
+    """Nothing of it is to be kept then."""
+    write_client(path, UNKNOWN["a choice"])
+    await Clients(sqlite_store, clock, os.urandom).delete("bff", caller=OPERATOR)
+    assert (await sqlite_store.view()).clients == {}
+
+
+async def test_what_only_older_versions_wrote_is_known(sqlite_store: SqlStore, path: Path, clock: FakeClock) -> None:
+    """The binding to a device as it stood before there were others is read, and written in today's words."""
+    write_client(path, {"policy": {"bind_device": True, "scopes": ["read"]}})
+    await Clients(sqlite_store, clock, os.urandom).update("bff", {"name": "Ours"}, caller=OPERATOR)
+    client = await read_client(sqlite_store)
+    assert (client.name, client.policy.binding.device) == ("Ours", BindingAction.REJECT)

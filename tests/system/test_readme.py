@@ -20,6 +20,11 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
 
 
+def pasted() -> list[str]:
+    """The lines of the shell blocks that are for a terminal beside a server."""
+    return [line for line in "\n".join(blocks("sh")).splitlines() if not line.startswith(ELSEWHERE)]
+
+
 def run(command: Sequence[str], server: ServerProcess, **variables: str) -> str:
     """Run a command beside the server's data directory, without the settings of this environment."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TOKENSVC_")}
@@ -34,10 +39,8 @@ def run(command: Sequence[str], server: ServerProcess, **variables: str) -> str:
 
 def test_the_readme_works_when_pasted(tmp_path: Path) -> None:
     """The shell blocks run in their order against a fresh server, and then the Python blocks with the same secret."""
-    shell = "\n".join(blocks("sh"))
-    lines = [line for line in shell.splitlines() if not line.startswith(ELSEWHERE)]
     with serving(tmp_path / "tokensvc-data") as server:
-        script = "\n".join(["set -xeuo pipefail", *lines, 'echo "secret=$secret"']).replace(ADDRESS, server.address)
+        script = "\n".join(["set -xeuo pipefail", *pasted(), 'echo "secret=$secret"']).replace(ADDRESS, server.address)
         printed = run(["bash", "-c", script], server)
         assert '"active": true' in printed
         assert "tokensvc.v1.TokenService" in printed

@@ -15,7 +15,7 @@ from tokensvc.cli.values import SPAN
 from tokensvc.config import Settings
 from tokensvc.domain.client import Client
 from tokensvc.domain.client_fields import changed
-from tokensvc.services.clients import DEFAULT_OVERLAP, Clients
+from tokensvc.services.clients import DEFAULT_OVERLAP, OPERATOR, Clients
 from tokensvc.services.paging import LARGEST_PAGE
 
 _COLUMNS = ("client_id", "type", "disabled", "permissions", "acts_for", "audiences")
@@ -46,7 +46,9 @@ def client() -> None:
 def create(output: Output, settings: Settings, *, client_id: str, public: bool, **options: Any) -> None:
     """Register a client. Its secret is printed this once and stored nowhere."""
     wanted = changed(Client(client_id), values_given(options))
-    created, secret = with_clients(settings, lambda clients: clients.create(wanted, confidential=not public))
+    created, secret = with_clients(
+        settings, lambda clients: clients.create(wanted, confidential=not public, caller=OPERATOR)
+    )
     shown_once = {} if public else {"client_secret": secret}
     output.show({**client_document(created), **shown_once})
 
@@ -68,7 +70,8 @@ def update(output: Output, settings: Settings, *, client_id: str, **options: Any
     values = values_given(options)
     if not values:
         raise CommandError("nothing to change was given", exit_code=USAGE)
-    output.show(client_document(with_clients(settings, lambda clients: clients.update(client_id, values))))
+    changed_client = with_clients(settings, lambda clients: clients.update(client_id, values, caller=OPERATOR))
+    output.show(client_document(changed_client))
 
 
 @client.command("list", epilog=examples("tokensvc client list", "tokensvc client list --json"))
@@ -81,10 +84,10 @@ def list_(output: Output, settings: Settings) -> None:
 
 
 async def _all_clients(clients: Clients) -> list[Client]:
-    page, page_token = await clients.list_clients(LARGEST_PAGE)
+    page, page_token = await clients.list_clients(LARGEST_PAGE, caller=OPERATOR)
     found = [*page]
     while page_token:
-        page, page_token = await clients.list_clients(LARGEST_PAGE, page_token)
+        page, page_token = await clients.list_clients(LARGEST_PAGE, page_token, caller=OPERATOR)
         found += page
     return found
 
@@ -95,7 +98,8 @@ async def _all_clients(clients: Clients) -> list[Client]:
 @configured("data_dir")
 def show(output: Output, settings: Settings, *, client_id: str) -> None:
     """Show a client."""
-    output.show(client_document(with_clients(settings, lambda clients: clients.get(client_id))))
+    found = with_clients(settings, lambda clients: clients.get(client_id, caller=OPERATOR))
+    output.show(client_document(found))
 
 
 @client.command(epilog=examples("tokensvc client disable phone"))
@@ -117,7 +121,9 @@ def enable(output: Output, settings: Settings, *, client_id: str) -> None:
 
 
 def _set_disabled(output: Output, settings: Settings, client_id: str, *, disabled: bool) -> None:
-    switched = with_clients(settings, lambda clients: clients.set_disabled(client_id, disabled=disabled))
+    switched = with_clients(
+        settings, lambda clients: clients.set_disabled(client_id, disabled=disabled, caller=OPERATOR)
+    )
     output.show(client_document(switched))
 
 
@@ -130,7 +136,7 @@ def delete(output: Output, settings: Settings, *, client_id: str, yes: bool) -> 
     """Delete a client at once, and end everything that was issued for it. Nothing brings it back."""
     if not yes:
         click.confirm("Delete the client, and end everything that was issued for it?", abort=True, err=True)
-    revision = with_clients(settings, lambda clients: clients.delete(client_id))
+    revision = with_clients(settings, lambda clients: clients.delete(client_id, caller=OPERATOR))
     output.show({"client_id": client_id, "revision": revision})
 
 
@@ -150,7 +156,7 @@ def delete(output: Output, settings: Settings, *, client_id: str, yes: bool) -> 
 def rotate_secret(output: Output, settings: Settings, *, client_id: str, overlap: timedelta) -> None:
     """Make a new secret, which is printed this once. The one before it stays valid for a while."""
     span = overlap // timedelta(milliseconds=1)
-    rotated = with_clients(settings, lambda clients: clients.rotate_secret(client_id, span))
+    rotated = with_clients(settings, lambda clients: clients.rotate_secret(client_id, span, caller=OPERATOR))
     output.show(
         {
             "client_id": client_id,

@@ -17,7 +17,7 @@ from tokensvc.cli.options import Command, examples, reported_plainly
 from tokensvc.config import Settings
 from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.policy import TokenPolicy
-from tokensvc.services.clients import Clients
+from tokensvc.services.clients import OPERATOR, Clients
 
 _ISSUER = "https://demo.tokensvc.local"
 _HEAD, _TAIL = 5, 12  # of a token that is printed
@@ -104,9 +104,9 @@ def _register(story: Story, data_dir: Path, address: str) -> tuple[Settings, Set
     story.step("Register clients: a BFF, the public mobile app that it relays, and an API")
 
     async def register(clients: Clients) -> tuple[str, str]:
-        _, bff_secret = await clients.create(_BFF, confidential=True)
-        _, api_secret = await clients.create(_API, confidential=True)
-        await clients.create(_PHONE, confidential=False)
+        _, bff_secret = await clients.create(_BFF, confidential=True, caller=OPERATOR)
+        _, api_secret = await clients.create(_API, confidential=True, caller=OPERATOR)
+        await clients.create(_PHONE, confidential=False, caller=OPERATOR)
         return bff_secret, api_secret
 
     # Without what the environment says: a demo must not touch a real installation.

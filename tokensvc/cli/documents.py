@@ -1,6 +1,5 @@
 """Owns how protobuf messages and clients look as documents: snake_case names, nothing that says nothing."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from tokensvc.cli.output import Document
 from tokensvc.domain.client import Client
+from tokensvc.domain.numbers import whole
 from tokensvc.domain.policy import TokenPolicy
 
 
@@ -35,7 +35,7 @@ def _single(field: Any, value: Any) -> Any:
     if isinstance(value, Timestamp):
         return value.ToDatetime(tzinfo=UTC)
     if isinstance(value, Struct):
-        return _whole(json_format.MessageToDict(value))
+        return whole(json_format.MessageToDict(value))
     if isinstance(value, Message):
         return document_of(value)
     return _enum_name(field.enum_type, value) if field.enum_type is not None else value
@@ -48,15 +48,6 @@ def _enum_name(enum: EnumDescriptor, number: int) -> str:
         return ""
     known = enum.values_by_number.get(number)
     return known.name.removeprefix(prefix) if known else str(number)
-
-
-def _whole(value: Any) -> Any:
-    """A Struct knows only doubles; whole numbers become integers again."""
-    if isinstance(value, Mapping):
-        return {name: _whole(member) for name, member in value.items()}
-    if isinstance(value, list):
-        return [_whole(item) for item in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def client_document(client: Client) -> Document:

@@ -16,12 +16,24 @@ from tokensvc.cli.calling import Connection
 from tokensvc.cli.decoding import explain
 from tokensvc.cli.documents import document_of
 from tokensvc.cli.failures import USAGE, CommandError
-from tokensvc.cli.options import CALLING, Group, configured, examples, reported
+from tokensvc.cli.options import CALLING, Function, Group, configured, examples, reported
 from tokensvc.cli.output import Output
 from tokensvc.cli.values import CLAIM, MOMENT, SPAN, TOKEN
 from tokensvc.config import Settings
 
 _INACTIVE = {"active": False}
+
+
+def _telling_where_from(function: Function) -> Function:
+    """Add the options of what sessions are bound to, beside the device."""
+    for option in (
+        click.option("--credential-version", help="Fingerprint of the user's credentials, which changes with them."),
+        click.option("--location", default="", help="Place that the user's request comes from, for people to read."),
+        click.option("--user-agent", default="", help="User-Agent header of the user's own request."),
+        click.option("--ip", default="", help="Address that the user's own request comes from."),
+    ):
+        function = option(function)
+    return function
 
 
 @click.group(
@@ -44,6 +56,7 @@ def token() -> None:
         "tokensvc token issue --subject ada",
         "tokensvc token issue --subject ada --scope read --audience api \\",
         "    --device-id phone-1 --claim 'tenant=\"acme\"' --json",
+        "tokensvc token issue --subject ada --ip 192.0.2.7 --user-agent 'Shop/3.4' --credential-version 1",
         "tokensvc token issue --subject ada --access-only --access-ttl 60s",
     )
 )
@@ -55,6 +68,7 @@ def token() -> None:
 @click.option("--device-id", default="", help="Device that the session lives on.")
 @click.option("--device-name", default="", help="What a person calls the device.")
 @click.option("--device-platform", default="", help="For example ios, android, web.")
+@_telling_where_from
 @click.option("--access-ttl", type=SPAN, help="Life of the access token, within the client's policy.")
 @click.option("--refresh-ttl", type=SPAN, help="Life of the session, within the client's policy.")
 @click.option("--claim", "claims", type=CLAIM, multiple=True, help="One more claim for the access token.")
@@ -68,6 +82,9 @@ def issue(
     device_id: str,
     device_name: str,
     device_platform: str,
+    ip: str,
+    user_agent: str,
+    location: str,
     access_ttl: timedelta | None,
     refresh_ttl: timedelta | None,
     claims: tuple[tuple[str, Any], ...],
@@ -76,6 +93,7 @@ def issue(
     """Start a session: an access token and a refresh token."""
     request = pb.IssueRequest(
         device=token_pb2.Device(id=device_id, name=device_name, platform=device_platform),
+        context=token_pb2.ClientContext(ip=ip, user_agent=user_agent, location=location),
         access_ttl=_duration(access_ttl),
         refresh_ttl=_duration(refresh_ttl),
         claims=_struct(dict(claims)) if claims else None,
@@ -87,7 +105,9 @@ def issue(
 
 @token.command(
     epilog=examples(
-        'tokensvc token refresh "$REFRESH_TOKEN"', 'echo "$REFRESH_TOKEN" | tokensvc token refresh - --scope read'
+        'tokensvc token refresh "$REFRESH_TOKEN"',
+        'echo "$REFRESH_TOKEN" | tokensvc token refresh - --scope read',
+        'tokensvc token refresh "$REFRESH_TOKEN" --ip 192.0.2.7 --credential-version 2',
     )
 )
 @click.argument("refresh_token", type=TOKEN, metavar="TOKEN")
@@ -95,12 +115,14 @@ def issue(
 @click.option("--scope", "scopes", multiple=True, help="Fewer scopes for this access token.")
 @click.option("--audience", "audiences", multiple=True, help="Fewer audiences for this access token.")
 @click.option("--device-id", help="Device that asks.")
+@_telling_where_from
 @reported
 @configured(*CALLING)
-def refresh(output: Output, settings: Settings, **fields: Any) -> None:
+def refresh(output: Output, settings: Settings, *, ip: str, user_agent: str, location: str, **fields: Any) -> None:
     """Trade a refresh token for a fresh access token and the next refresh token."""
+    context = token_pb2.ClientContext(ip=ip, user_agent=user_agent, location=location)
     with Connection(settings) as server:
-        output.show(document_of(server.call(server.tokens.Refresh, pb.RefreshRequest(**fields))))
+        output.show(document_of(server.call(server.tokens.Refresh, pb.RefreshRequest(context=context, **fields))))
 
 
 @token.command(

@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterable, Sequence
 
 from tokensvc.domain.errors import invalid
+from tokensvc.domain.revocation import OWN_REASON
 
 MAX_NAME = 255
 MAX_USER_AGENT = 1024
-MAX_TOKEN = 32_768  # what the other limits add up to, as JSON in base64
+MAX_TOKEN = 32_768  # what can be longer with all fields at their limits is refused by Issue
 MAX_ITEMS = 100
 MAX_NAMES = 4096
 MAX_METHODS = 16
@@ -28,6 +29,13 @@ def text(value: str, field: str, *, most: int = MAX_NAME, required: bool = False
         raise invalid(field, f"{field} is longer than {most} characters")
     if _CONTROL.search(value):
         raise invalid(field, f"{field} has control characters")
+    return value
+
+
+def reason(value: str) -> str:
+    """Answer `value` if it may be a caller's reason: a text, and not in the words of this service's own."""
+    if text(value, "reason").startswith(OWN_REASON):
+        raise invalid("reason", "reason begins with words that are this service's own")
     return value
 
 

@@ -1,6 +1,6 @@
 """Owns what a client is: who may call, and for whom it may act."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from tokensvc.domain.errors import Reason, RefusedError
@@ -25,7 +25,9 @@ class Permission(StrEnum):
 class Client:
     """A registered client. One without `secret_hash` is public: it cannot call, others relay it (RFC 6749, 2.1).
 
-    `previous_secret_hash` is of the secret before, with which it may call until `previous_expires_at`.
+    `previous_secret_hash` is of the secret before, with which it may call until `previous_expires_at`. One that another
+    version has described with more than this one knows is not `is_complete`: to write it would lose that. A refresh
+    token that was consumed before `retries_from` is not answered again.
     """
 
     client_id: str
@@ -40,6 +42,8 @@ class Client:
     policy: TokenPolicy = DEFAULT_POLICY
     created_at: int = 0
     updated_at: int = 0
+    is_complete: bool = True
+    retries_from: int = 0
 
     @property
     def is_confidential(self) -> bool:
@@ -64,6 +68,12 @@ class Client:
     def visible_clients(self) -> frozenset[str] | None:
         """The clients whose tokens and sessions it may see; None for all."""
         return None if self.acts_for_every_client else self.acts_for | {self.client_id}
+
+    def with_policy(self, policy: TokenPolicy, now: int) -> "Client":
+        """The client with another policy. What this one would not have answered again, a more generous one does not."""
+        is_wider = policy.tolerance > self.policy.tolerance
+        retries_from = max(self.retries_from, now - self.policy.tolerance) if is_wider else self.retries_from
+        return replace(self, policy=policy, retries_from=retries_from)
 
     def may_act_for(self, client_id: str) -> bool:
         """Whether it may handle tokens issued for `client_id`; every client may for itself."""

@@ -1,6 +1,6 @@
 """Owns what a decision may do: its outcome, and the rows that are written with it or not at all."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from tokensvc.domain.client import Client
@@ -25,22 +25,30 @@ class AuditEvent:
     ip: str = ""
     details: dict[str, str | int] = field(default_factory=dict)
 
+    def without_addresses(self) -> "AuditEvent":
+        """The same without where somebody was; `peer` is where a connection came from."""
+        if not self.ip and "peer" not in self.details:
+            return self
+        return replace(self, ip="", details={name: value for name, value in self.details.items() if name != "peer"})
+
 
 @dataclass(frozen=True, slots=True)
 class Refused:
     """An expected outcome that is answered with an error: a value, because what led to it may have to be committed.
 
-    `is_recorded` says that an audit event was written with it.
+    `differs` names the bound values that do, for the audit trail alone; `is_recorded` says that an audit event was
+    written with it.
     """
 
     reason: Reason
     message: str
     field: str = ""
+    differs: str = ""
     is_recorded: bool = False
 
     def error(self) -> RefusedError:
         """The exception for the caller, to be raised after the commit."""
-        return RefusedError(self.reason, self.message, self.field, is_recorded=self.is_recorded)
+        return RefusedError(self.reason, self.message, self.field, differs=self.differs, is_recorded=self.is_recorded)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,14 +39,18 @@ class Reason(StrEnum):
 class RefusedError(Exception):
     """A request that is answered with an error: `reason`, a fixed `message`, and the `field` at fault where one is.
 
-    The message never repeats what the caller sent. `is_recorded` says that the audit trail knows of it already.
+    The message never repeats what the caller sent. `differs` is for the audit trail, and `is_recorded` says that this
+    knows of it already.
     """
 
-    def __init__(self, reason: Reason, message: str, field: str = "", *, is_recorded: bool = False) -> None:
+    def __init__(
+        self, reason: Reason, message: str, field: str = "", *, differs: str = "", is_recorded: bool = False
+    ) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
         self.field = field
+        self.differs = differs
         self.is_recorded = is_recorded
 
 

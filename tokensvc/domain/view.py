@@ -20,6 +20,7 @@ class View:
         self.revision = 0
         self.clients: dict[str, Client] = {}
         self.flags: dict[str, int] = {}  # subjects at risk, and until when
+        self.flag_expiries: dict[str, int] = {}  # subjects marked or unmarked, and until when the log has to say so
         self._ended_tokens: set[str] = set()
         self._ended_sessions: set[str] = set()
         self._barriers: dict[BarrierKey, Barrier] = {}
@@ -41,11 +42,8 @@ class View:
                 self._ended_sessions.add(entry.key)
             case EntryKind.CLIENT_CHANGED:
                 return
-            case EntryKind.SUBJECT_FLAGGED:
-                self.flags[entry.key] = entry.issued_before or NEVER
-                return
-            case EntryKind.SUBJECT_UNFLAGGED:
-                self.flags.pop(entry.key, None)
+            case EntryKind.SUBJECT_FLAGGED | EntryKind.SUBJECT_UNFLAGGED:
+                self._flag(entry)
                 return
             case _:
                 key = (entry.kind, entry.key)
@@ -53,10 +51,19 @@ class View:
                 self._barrier_expiries[key] = max(entry.expires_at, self._barrier_expiries.get(key, 0))
         heapq.heappush(self._expiries, (entry.expires_at, entry.kind, entry.key))
 
+    def _flag(self, entry: LogEntry) -> None:
+        subject = entry.key
+        self.flag_expiries[subject] = max(entry.expires_at, self.flag_expiries.get(subject, 0))
+        if entry.kind is EntryKind.SUBJECT_FLAGGED:
+            self.flags[subject] = entry.issued_before or NEVER
+        else:
+            self.flags.pop(subject, None)
+
     def forget(self, now: int) -> None:
         """Drop what can concern no living token any more."""
-        for subject in [subject for subject, until in self.flags.items() if until < now]:
-            del self.flags[subject]
+        for subject in [subject for subject, expires_at in self.flag_expiries.items() if expires_at + GRACE < now]:
+            del self.flag_expiries[subject]
+            self.flags.pop(subject, None)
         while self._expiries and self._expiries[0][0] + GRACE < now:
             _, kind, key = heapq.heappop(self._expiries)
             if kind in BARRIERS:
@@ -64,6 +71,15 @@ class View:
                     del self._barriers[kind, key], self._barrier_expiries[kind, key]
             else:
                 (self._ended_tokens if kind is EntryKind.TOKEN else self._ended_sessions).discard(key)
+
+    def beginning(self, subject: str, client_id: str, device_id: str, now: int) -> int:
+        """When a session of these begins that begins now: never before the moment of a barrier that concerns it.
+
+        Such a moment had come where the barrier was raised, before this view could see it: if it lies ahead of `now`, a
+        clock is wrong, and a login that follows the barrier must not be taken for one that it ends.
+        """
+        keys = barrier_keys(subject, client_id, device_id)
+        return max((now, *(self._barriers[key].issued_before for key in keys if key in self._barriers)))
 
     def has_revoked(self, token: AccessToken) -> bool:
         """Whether an entry ends `token`, itself or with its session."""

@@ -10,7 +10,7 @@ from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.client_fields import CHANGEABLE, value_at
 from tokensvc.domain.errors import Reason, RefusedError, invalid
 from tokensvc.rpc import convert
-from tokensvc.rpc.policy_messages import Choices, policy_message, policy_of, within
+from tokensvc.rpc.policy_messages import Choices, policy_message, policy_of
 
 PERMISSIONS = Choices(pb.Permission, Permission)
 
@@ -26,7 +26,7 @@ def client_of(message: pb.Client) -> Client:
     """
     for field in _LATER:
         convert.refuse_proof(message, field)
-    with within("token_policy"):
+    with convert.within("token_policy"):
         policy = policy_of(message.token_policy)
     return Client(
         message.client_id,
@@ -68,12 +68,14 @@ def paths_of(mask: FieldMask) -> Sequence[str]:
 
 def values_of(message: pb.Client, paths: Sequence[str]) -> Mapping[str, Any]:
     """The values in `message` at `paths`, by path. What stands beside them is not looked at."""
-    if "auth_method" in paths:
-        raise _not_offered("auth_method", "auth_method cannot be changed yet")
+    for path in paths:
+        if path not in CHANGEABLE:
+            field = path.partition(".")[0]
+            raise _not_offered(field, f"{field} cannot be changed yet")
     named = pb.Client()
     FieldMask(paths=paths).MergeMessage(message, named)
     client = client_of(named)
-    return {path: value_at(client, path) for path in paths if path in CHANGEABLE}
+    return {path: value_at(client, path) for path in paths}
 
 
 def _comes_later(path: str) -> bool:

@@ -8,7 +8,6 @@ from tokensvc_pb.v1 import client_service_pb2 as pb
 from tokensvc.rpc import convert
 from tokensvc.rpc.client_messages import client_message, client_of, is_confidential, paths_of, values_of
 from tokensvc.rpc.guard import Method
-from tokensvc.rpc.policy_messages import within
 from tokensvc.services.call import Call
 from tokensvc.services.clients import Clients
 
@@ -34,7 +33,7 @@ class ClientService:
 
     async def create_client(self, call: Call, request: pb.CreateClientRequest) -> pb.CreateClientResponse:
         """A new client."""
-        with within("client"):
+        with convert.within("client"):
             described, confidential = client_of(request.client), is_confidential(request.client)
             created, secret = await self.clients.create(described, confidential=confidential, caller=call.caller)
         return pb.CreateClientResponse(client=client_message(created), client_secret=secret)
@@ -54,7 +53,7 @@ class ClientService:
     async def update_client(self, call: Call, request: pb.UpdateClientRequest) -> pb.UpdateClientResponse:
         """New values for some fields (AIP-134)."""
         paths = paths_of(request.update_mask)
-        with within("client"):
+        with convert.within("client"):
             values = values_of(request.client, paths)
             client = await self.clients.update(request.client.client_id, values, caller=call.caller)
         return pb.UpdateClientResponse(client=client_message(client))

@@ -1,6 +1,7 @@
 """Owns the translation between protobuf messages and the values of domain and services."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -9,8 +10,9 @@ from tokensvc_pb.v1 import session_service_pb2, token_pb2, token_service_pb2
 
 from tokensvc.domain.access_token import AccessToken
 from tokensvc.domain.errors import Reason, RefusedError, invalid
-from tokensvc.domain.session import ClientContext, Device, Session
-from tokensvc.services.introspect import Active
+from tokensvc.domain.numbers import whole
+from tokensvc.domain.session import ClientContext, Device
+from tokensvc.services.introspect import Active, ActiveSession
 from tokensvc.services.sessions import ListedSession, SessionState
 from tokensvc.services.token_set import BEARER, TokenSet
 
@@ -25,6 +27,17 @@ _FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 _LONGEST_SPAN = 315_576_000_000
 
 INACTIVE = token_service_pb2.IntrospectResponse()
+
+
+@contextmanager
+def within(message: str) -> Iterator[None]:
+    """Let the field of a refusal inside begin with the name of the `message` that it is a part of."""
+    try:
+        yield
+    except RefusedError as error:
+        if error.field:
+            error.field = f"{message}.{error.field}"
+        raise
 
 
 def moment_of(message: Any, field: str) -> int | None:
@@ -65,19 +78,10 @@ def context_of(message: token_pb2.ClientContext) -> ClientContext:
 def claims_of(message: struct_pb2.Struct) -> Mapping[str, Any]:
     """The JSON object in `message`."""
     try:
-        claims: dict[str, Any] = _whole(json_format.MessageToDict(message))
+        claims: dict[str, Any] = whole(json_format.MessageToDict(message))
     except (json_format.Error, ValueError):
         raise invalid("claims", "claims has a value that JSON does not know") from None
     return claims
-
-
-def _whole(value: Any) -> Any:
-    """A Struct knows only doubles; whole numbers become integers again."""
-    if isinstance(value, dict):
-        return {name: _whole(member) for name, member in value.items()}
-    if isinstance(value, list):
-        return [_whole(item) for item in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def refuse_proof(message: Any, field: str) -> None:
@@ -104,7 +108,7 @@ def introspection(active: Active | None) -> token_service_pb2.IntrospectResponse
     """The answer without its revision. It is shared between calls: copy it, never change it."""
     if active is None:
         return INACTIVE
-    if isinstance(active, Session):
+    if isinstance(active, ActiveSession):
         return _of_session(active)
     return _of_access_token(active) if active.claims else _of_plain_access_token(active)
 
@@ -137,14 +141,15 @@ def _of_access_token(token: AccessToken) -> token_service_pb2.IntrospectResponse
     )
 
 
-def _of_session(session: Session) -> token_service_pb2.IntrospectResponse:
-    grant = session.grant
+def _of_session(active: ActiveSession) -> token_service_pb2.IntrospectResponse:
+    session, grant = active.session, active.session.grant
     return token_service_pb2.IntrospectResponse(
         active=True,
         scopes=grant.scopes,
         client_id=grant.client_id,
         subject=grant.subject,
         audiences=grant.audiences,
+        issuer=active.issuer,
         issued_at=timestamp(session.rotated_at),
         expires_at=timestamp(session.idle_expires_at),
         token_use=token_pb2.TOKEN_USE_REFRESH,

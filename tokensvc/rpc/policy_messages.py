@@ -1,14 +1,12 @@
 """Owns the translation of token policies between protobuf and domain: what is unspecified there has a default here."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from google.protobuf import duration_pb2
 from tokensvc_pb.v1 import client_service_pb2 as pb
 
-from tokensvc.domain.errors import RefusedError, invalid
+from tokensvc.domain.errors import invalid
 from tokensvc.domain.policy import (
     DEFAULT_POLICY,
     BindingAction,
@@ -51,21 +49,10 @@ LIMIT_ACTIONS = Choices(pb.SessionLimitAction, SessionLimitAction)
 CONSTRAINTS = Choices(pb.SenderConstraint, SenderConstraint)
 
 
-@contextmanager
-def within(message: str) -> Iterator[None]:
-    """Let the field of a refusal inside begin with the name of the `message` that it is a part of."""
-    try:
-        yield
-    except RefusedError as error:
-        if error.field:
-            error.field = f"{message}.{error.field}"
-        raise
-
-
 def policy_of(message: pb.TokenPolicy) -> TokenPolicy:
     """The policy in `message`, not yet checked for bounds."""
     default = DEFAULT_POLICY
-    with within("binding"):
+    with convert.within("binding"):
         binding = _binding_of(message.binding)
     return TokenPolicy(
         access_ttl=_span(message, "access_ttl"),

@@ -27,6 +27,11 @@ OPERATOR: Final = Client("", permissions=frozenset({Permission.ADMIN}))
 
 _SWITCH = {"disabled"}
 _NOT_FOUND = Refused(Reason.CLIENT_NOT_FOUND, "there is no client with this client_id", "client_id")
+_NOT_KNOWN = Refused(
+    Reason.NOT_IMPLEMENTED,
+    "a newer version has described this client: to change it here would lose what this version does not know",
+    "client_id",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class Clients:
         self._clock = clock
         self._randomness = randomness
 
-    async def create(self, client: Client, *, confidential: bool, caller: Client = OPERATOR) -> tuple[Client, str]:
+    async def create(self, client: Client, *, confidential: bool, caller: Client) -> tuple[Client, str]:
         """Register `client`; answer it and its secret, which is empty for a public client and never shown again."""
         caller.require(Permission.ADMIN)
         described = checked(client, confidential=confidential)
@@ -67,7 +72,7 @@ class Clients:
         await self._commit(Unit(decide, client_id=client.client_id))
         return created, secret
 
-    async def get(self, client_id: str, *, caller: Client = OPERATOR) -> Client:
+    async def get(self, client_id: str, *, caller: Client) -> Client:
         """One client."""
         caller.require(Permission.ADMIN)
         client = (await self._store.view()).clients.get(bounds.client_id(client_id))
@@ -75,9 +80,7 @@ class Clients:
             raise _NOT_FOUND.error()
         return client
 
-    async def list_clients(
-        self, wanted: int = 0, token: str = "", *, caller: Client = OPERATOR
-    ) -> tuple[Sequence[Client], str]:
+    async def list_clients(self, wanted: int = 0, token: str = "", *, caller: Client) -> tuple[Sequence[Client], str]:
         """Answer a page of clients in the order of their ids, and the token of the next page, empty at the end."""
         caller.require(Permission.ADMIN)
         size = page_size(wanted)
@@ -87,7 +90,7 @@ class Clients:
         page = rest[:size]
         return [clients[client_id] for client_id in page], page_token(page[-1]) if len(page) < len(rest) else ""
 
-    async def update(self, client_id: str, values: Mapping[str, Any], *, caller: Client = OPERATOR) -> Client:
+    async def update(self, client_id: str, values: Mapping[str, Any], *, caller: Client) -> Client:
         """Put new `values`, by paths of `client_fields.CHANGEABLE`, into a client; answer it.
 
         Disabling it also ends everything issued for it. Live sessions meet its new policy at their next refresh.
@@ -95,7 +98,8 @@ class Clients:
         now = self._clock()
 
         def decide(client: Client) -> Effects[Client | Refused]:
-            updated = replace(changed(client, values), updated_at=now)
+            wanted = changed(client, values)
+            updated = replace(wanted, retries_from=client.with_policy(wanted.policy, now).retries_from, updated_at=now)
             try:
                 if values.keys() != _SWITCH:  # whatever stands in an old row, the client can be switched off
                     updated = checked(updated, confidential=client.is_confidential)
@@ -105,14 +109,13 @@ class Clients:
             entry = _ended(client_id, now, "client disabled") if ends else _told(client_id, now)
             return Effects(updated, client=updated, log=(entry,), audit=_update_events(client, updated, values, caller))
 
-        updated, _ = await self._decide(client_id, caller, decide)
-        return updated
+        return await self._change(client_id, caller, decide)
 
-    async def set_disabled(self, client_id: str, *, disabled: bool, caller: Client = OPERATOR) -> Client:
+    async def set_disabled(self, client_id: str, *, disabled: bool, caller: Client) -> Client:
         """Disable a client, which also ends everything issued for it, or let it call again."""
         return await self.update(client_id, {"disabled": disabled}, caller=caller)
 
-    async def delete(self, client_id: str, *, caller: Client = OPERATOR) -> int:
+    async def delete(self, client_id: str, *, caller: Client) -> int:
         """Delete a client and end everything issued for it; answer the revision of the log that did.
 
         One that is registered under its id later has nothing of it.
@@ -127,9 +130,7 @@ class Clients:
         _, revision = await self._decide(client_id, caller, decide)
         return revision
 
-    async def rotate_secret(
-        self, client_id: str, overlap: int | None = None, *, caller: Client = OPERATOR
-    ) -> RotatedSecret:
+    async def rotate_secret(self, client_id: str, overlap: int | None = None, *, caller: Client) -> RotatedSecret:
         """Give a client a new secret. The one before stays good for `overlap` milliseconds, the one before that ends.
 
         The overlap is 24 hours if it is None; with zero the secret before ends at once.
@@ -155,8 +156,16 @@ class Clients:
             )
             return Effects(None, client=replaced, log=(_told(client_id, now),), audit=(event,))
 
-        await self._decide(client_id, caller, decide)
+        await self._change(client_id, caller, decide)
         return rotated
+
+    async def _change(self, client_id: str, caller: Client, decide: Callable[[Client], Effects[T | Refused]]) -> T:
+        """Answer what `decide` makes of a client that this version can write back as it is."""
+
+        def known(client: Client) -> Effects[T | Refused]:
+            return decide(client) if client.is_complete else Effects(_NOT_KNOWN)
+
+        return (await self._decide(client_id, caller, known))[0]
 
     async def _decide(
         self, client_id: str, caller: Client, decide: Callable[[Client], Effects[T | Refused]]

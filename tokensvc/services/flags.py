@@ -2,10 +2,9 @@
 
 from tokensvc.domain import bounds
 from tokensvc.domain.client import Permission
+from tokensvc.domain.effects import Effects
 from tokensvc.domain.errors import invalid
-from tokensvc.domain.flags import flag_subject, unflag_subject
-from tokensvc.domain.revocation import OWN_REASON
-from tokensvc.domain.revoke import Revocation
+from tokensvc.domain.flags import Marking, flag_subject, unflag_subject
 from tokensvc.ports import Clock, Store, Unit
 from tokensvc.services.call import Call
 
@@ -19,20 +18,21 @@ class Flags:
 
     async def flag(self, call: Call, subject: str, reason: str, until: int | None) -> int:
         """Mark a subject as at risk until a moment (milliseconds), or until further notice; answer the revision."""
-        order = self._order(call, subject, reason)
-        if until is not None and until <= order.now:
+        marking = self._marking(call, subject, reason)
+        if until is not None and until <= marking.now:
             raise invalid("expires_at", "expires_at is not in the future")
-        effects = flag_subject(order, subject, until)
-        return (await self._store.commit(Unit(lambda _rows: effects))).revision
+        return await self._write(flag_subject(marking, until))
 
     async def unflag(self, call: Call, subject: str, reason: str) -> int:
-        """Take the mark away; answer the revision."""
-        effects = unflag_subject(self._order(call, subject, reason), subject)
+        """Take the mark away; answer the revision. Of a subject without one nothing is written."""
+        marking = self._marking(call, subject, reason)
+        return await self._write(unflag_subject(marking)) if subject in call.view.flags else call.revision
+
+    async def _write(self, effects: Effects[None]) -> int:
         return (await self._store.commit(Unit(lambda _rows: effects))).revision
 
-    def _order(self, call: Call, subject: str, reason: str) -> Revocation:
+    def _marking(self, call: Call, subject: str, reason: str) -> Marking:
         call.require(Permission.ADMIN)
         bounds.text(subject, "subject", required=True)
-        if bounds.text(reason, "reason").startswith(OWN_REASON):
-            raise invalid("reason", "reason begins with words that are this service's own")
-        return Revocation(call.caller, self._clock(), reason)
+        bounds.reason(reason)
+        return Marking(call.caller, self._clock(), reason, subject, call.view.flag_expiries.get(subject, 0))

@@ -7,6 +7,7 @@ from tokensvc.domain import bounds
 from tokensvc.domain.access_token import AccessToken
 from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.errors import invalid
+from tokensvc.domain.policy import SenderConstraint
 from tokensvc.domain.refresh_token import RefreshToken
 from tokensvc.domain.session import Session
 from tokensvc.domain.view import View
@@ -33,20 +34,46 @@ class Freshness:
     max_staleness: int = 0
 
 
-Active = AccessToken | Session
+@dataclass(frozen=True, slots=True)
+class ActiveSession:
+    """What stands behind an active refresh token: its session, and who issued it."""
+
+    session: Session
+    issuer: str
+
+
+Active = AccessToken | ActiveSession
 """What stands behind an active access or refresh token. None stands for every cause of inactive."""
 
-Rows = Mapping[str, SessionRow]
+
+@dataclass(frozen=True, slots=True)
+class _Presented:
+    """A genuine refresh token, and its session with the barriers as they are."""
+
+    token: RefreshToken
+    row: SessionRow
+
+
+_Rows = Mapping[str, _Presented]
+"""By the text of each token: stateless ones bring a session each, which may have the same id and other barriers."""
 
 
 class IntrospectTokens:
     """The use cases Introspect and BatchIntrospect."""
 
-    def __init__(self, store: Store, access_tokens: AccessTokens, refresh_tokens: RefreshTokens, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        access_tokens: AccessTokens,
+        refresh_tokens: RefreshTokens,
+        clock: Clock,
+        issuer: str,
+    ) -> None:
         self._store = store
         self._access_tokens = access_tokens
         self._refresh_tokens = refresh_tokens
         self._clock = clock
+        self._issuer = issuer
 
     async def introspect(self, call: Call, query: IntrospectQuery, freshness: Freshness) -> tuple[Active | None, int]:
         """Answer what stands behind the token, and the revision that the answer is based on."""
@@ -75,29 +102,31 @@ class IntrospectTokens:
         caller, now = call.caller, self._clock()
         return [self._judge(token, caller, view, rows, now) for token in tokens], view.revision
 
-    async def _state(self, call: Call, tokens: Sequence[str], freshness: Freshness) -> tuple[View, Rows]:
+    async def _state(self, call: Call, tokens: Sequence[str], freshness: Freshness) -> tuple[View, _Rows]:
         """Answer a view, and the sessions of the refresh tokens among `tokens`; judge both without waiting in between.
 
         The view is taken after the rows: what was revoked while they were read counts for every token alike.
         """
-        opened = [self._refresh_tokens.open(text) for text in tokens if self._refresh_tokens.is_one(text)]
-        if rows := await self._rows([token for token in opened if token]):
+        texts = dict.fromkeys(text for text in tokens if self._refresh_tokens.is_one(text))
+        if rows := await self._rows({text: token for text in texts if (token := self._refresh_tokens.open(text))}):
             return await self._store.view(min_revision=freshness.min_revision), rows
         if freshness.min_revision <= call.view.revision:
             return call.view, rows
         return await self._store.view(min_revision=freshness.min_revision, max_staleness=freshness.max_staleness), rows
 
-    async def _rows(self, tokens: Sequence[RefreshToken]) -> Rows:
-        session_ids = {token.session_id for token in tokens if not token.session}
-        brought = {token.session_id: token.session for token in tokens if token.session}
-        return {
-            **(await self._store.sessions_by_id(session_ids) if session_ids else {}),
-            **(await self._store.brought(brought.values()) if brought else {}),
-        }
+    async def _rows(self, tokens: Mapping[str, RefreshToken]) -> _Rows:
+        brought = {text: token.session for text, token in tokens.items() if token.session}
+        session_ids = {text: token.session_id for text, token in tokens.items() if not token.session}
+        rows = dict(zip(brought, await self._store.brought([*brought.values()]), strict=True)) if brought else {}
+        if session_ids:
+            stored = await self._store.sessions_by_id({*session_ids.values()})
+            rows |= {text: stored[session_id] for text, session_id in session_ids.items() if session_id in stored}
+        return {text: _Presented(tokens[text], row) for text, row in rows.items()}
 
-    def _judge(self, text: str, caller: Client, view: View, rows: Rows, now: int) -> Active | None:
+    def _judge(self, text: str, caller: Client, view: View, rows: _Rows, now: int) -> Active | None:
         if self._refresh_tokens.is_one(text):
-            return self._judge_refresh_token(text, caller, view, rows, now)
+            session = _live_session(rows.get(text), caller, view, now)
+            return ActiveSession(session, self._issuer) if session else None
         token = self._access_tokens.verify(text)
         if token is None or now >= token.expires_at or view.has_revoked(token):
             return None
@@ -108,22 +137,23 @@ class IntrospectTokens:
             return None
         return token
 
-    def _judge_refresh_token(self, text: str, caller: Client, view: View, rows: Rows, now: int) -> Session | None:
-        token = self._refresh_tokens.open(text)
-        row = rows.get(token.session_id) if token else None
-        if token is None or row is None or row.barred:
-            return None
-        session = token.session or row.session  # of several stateless tokens each says of itself what holds for it
-        grant = session.grant
-        client = view.clients.get(grant.client_id)
-        if client is None or client.disabled or view.has_ended(grant) or not caller.may_act_for(grant.client_id):
-            return None
-        # A consumed token is dead, even while a retry would still be answered.
-        return session if session.is_live(now) and token.generation >= session.generation else None
+
+def _live_session(presented: _Presented | None, caller: Client, view: View, now: int) -> Session | None:
+    if presented is None or presented.row.barred:
+        return None
+    grant = presented.row.session.grant
+    client = view.clients.get(grant.client_id)
+    if client is None or client.disabled or view.has_ended(grant) or not caller.may_act_for(grant.client_id):
+        return None
+    if client.policy.sender_constraint is not SenderConstraint.NONE:
+        return None  # no session is bound to a key yet, and Refresh gives such a client nothing
+    session = presented.row.session.limited_by(client.policy)
+    # A consumed token is dead, even while a retry would still be answered.
+    return session if session.is_live(now) and presented.token.generation >= session.generation else None
 
 
 def _serves(active: Active, query: IntrospectQuery) -> bool:
-    held = active.grant if isinstance(active, Session) else active
+    held = active.session.grant if isinstance(active, ActiveSession) else active
     return (not query.audience or query.audience in held.audiences) and all(
         scope in held.scopes for scope in query.required_scopes
     )

@@ -8,13 +8,14 @@ from typing import Any
 
 from tokensvc.domain import bounds
 from tokensvc.domain.access_token import RESERVED
+from tokensvc.domain.binding import credential_digest
 from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.effects import Effects, Refused
 from tokensvc.domain.errors import Reason, RefusedError, invalid
 from tokensvc.domain.grants import narrow_audiences, narrow_scopes
-from tokensvc.domain.issue import MOVED_ON, Issued, decide_issue, issued_event, lifetime
-from tokensvc.domain.policy import RefreshTokenFormat, SenderConstraint, TokenPolicy
-from tokensvc.domain.refresh_token import HANDLE_BYTES, bound_digest, session_id_of
+from tokensvc.domain.issue import Issued, Wishes, check_length, decide_issue, issued_event, keeps_nothing, lifetime
+from tokensvc.domain.policy import SenderConstraint, TokenPolicy
+from tokensvc.domain.refresh_token import HANDLE_BYTES, session_id_of
 from tokensvc.domain.session import ClientContext, Device, Grant
 from tokensvc.domain.session_limit import within_limit
 from tokensvc.domain.traces import Place
@@ -71,12 +72,12 @@ class IssueTokens:
         check_order(order)
         client = _client_of(call, order)
         now = self._clock()
+        started_at = call.view.beginning(order.subject, client.client_id, order.device.id, now)
         handle = self._handle(call, order)
-        grant = _grant(order, client, handle, now, call.revision, self._issuer)
-        if call.view.has_ended(grant):  # where there is no row, only the log knows
-            raise MOVED_ON.error()
+        grant = _grant(order, client, handle, started_at, call.revision, self._issuer)
+        check_length(grant, is_stateless=keeps_nothing(client.policy) and not order.access_only)
         unit = _access_only if order.access_only else _beginning
-        committed = await self._store.commit(unit(grant, call.caller, client.policy, order.context.ip))
+        committed = await self._store.commit(unit(grant, call.caller, client.policy, order))
         if isinstance(committed.outcome, Refused):
             raise committed.outcome.error()
         return self._answer(committed.outcome, client, handle, now, call.revision)
@@ -97,30 +98,30 @@ class IssueTokens:
             grant.scopes,
             revision,
             refresh_token=self._refresh_tokens.mint(handle, session, client.policy.refresh_token_format),
-            refresh_expires_in=(session.idle_expires_at - now) // 1000,
+            refresh_expires_in=(session.limited_by(client.policy).idle_expires_at - now) // 1000,
             session_id=grant.session_id,
         )
 
 
-def _access_only(grant: Grant, caller: Client, _policy: TokenPolicy, ip: str) -> Unit[Issued | Refused]:
+def _access_only(grant: Grant, caller: Client, _policy: TokenPolicy, order: IssueOrder) -> Unit[Issued | Refused]:
     """The unit that begins nothing, and notes that an access token was issued."""
-    event = issued_event("access_token.issued", grant, caller, ip)
+    event = issued_event("access_token.issued", grant, caller, order.context.ip)
     return Unit(lambda _rows: Effects(Issued(grant, None), audit=(event,)))
 
 
-def _beginning(grant: Grant, caller: Client, policy: TokenPolicy, ip: str) -> Unit[Issued | Refused]:
+def _beginning(grant: Grant, caller: Client, policy: TokenPolicy, order: IssueOrder) -> Unit[Issued | Refused]:
     """The unit that begins a session; the sessions that its subject has are loaded only where their number counts."""
-    owner = (grant.subject, grant.client_id)
-    is_stateless = policy.refresh_token_format is RefreshTokenFormat.STATELESS_JWT
+    owner, ip = (grant.subject, grant.client_id), order.context.ip
+    wishes = Wishes(order.scopes, order.audiences, order.access_ttl, order.refresh_ttl)
 
     def decide(rows: Rows) -> Effects[Issued | Refused]:
         existing = rows.session(grant.session_id)
         barred = existing is not None and rows.barred(existing.grant)
-        issuing = decide_issue(grant, caller, existing, barred=barred, ip=ip, is_stateless=is_stateless)
+        issuing = decide_issue(grant, wishes, policy, caller, existing, barred=barred, ip=ip)
         live = [
             session
             for session in rows.sessions_of(owner)
-            if session.is_live(grant.started_at) and not rows.barred(session.grant)
+            if session.limited_by(policy).is_live(grant.started_at) and not rows.barred(session.grant)
         ]
         return within_limit(issuing, policy, live)
 
@@ -183,6 +184,9 @@ def _client_of(call: Call, order: IssueOrder) -> Client:
     if client.policy.sender_constraint is not SenderConstraint.NONE:
         # Bearer tokens are what this client must never have.
         raise RefusedError(Reason.NOT_IMPLEMENTED, "tokens that are bound to a key are not offered yet", "client_id")
+    if order.idempotency_key and keeps_nothing(client.policy) and not order.access_only:
+        # Nothing that is kept could tell what the key was used for, or whether that was revoked since.
+        raise invalid("idempotency_key", "idempotency_key needs a session that is kept: stateless_jwt keeps none")
     return client
 
 
@@ -196,7 +200,6 @@ def _grant(order: IssueOrder, client: Client, handle: bytes, now: int, revision:
         raise audiences.error()
     access_ttl = lifetime(order.access_ttl, policy.access_ttl)
     absolute_ttl = access_ttl if order.access_only else lifetime(order.refresh_ttl, policy.refresh_absolute_ttl)
-    digest = bound_digest(handle, "credential_version", order.credential_version) if order.credential_version else ""
     return Grant(
         session_id="" if order.access_only else session_id_of(handle),
         client_id=client.client_id,
@@ -215,7 +218,7 @@ def _grant(order: IssueOrder, client: Client, handle: bytes, now: int, revision:
         acr=order.acr,
         amr=order.amr,
         claims=_claims_json(order.claims) if order.claims else "",
-        credential_digest=digest,
+        credential_digest=credential_digest(handle, order.credential_version),
     )
 
 

@@ -6,7 +6,6 @@ from tokensvc.domain import bounds
 from tokensvc.domain.client import Permission
 from tokensvc.domain.effects import Effects
 from tokensvc.domain.errors import Reason, RefusedError, invalid
-from tokensvc.domain.revocation import OWN_REASON
 from tokensvc.domain.revoke import (
     Revocation,
     end_access_token,
@@ -16,7 +15,7 @@ from tokensvc.domain.revoke import (
     end_subject,
 )
 from tokensvc.domain.session import Session
-from tokensvc.domain.view import View
+from tokensvc.domain.view import GRACE, View
 from tokensvc.ports import AccessTokens, Clock, RefreshTokens, Store, Unit
 from tokensvc.services.call import Call
 
@@ -75,9 +74,7 @@ class RevokeTokens:
     async def revoke(self, call: Call, target: Target, reason: str, issued_before: int | None) -> int:
         """End `target`; answer a revision of the log that holds its end."""
         call.require(Permission.REVOKE)
-        if bounds.text(reason, "reason").startswith(OWN_REASON):
-            raise invalid("reason", "reason begins with words that are this service's own")
-        order = Revocation(call.caller, self._clock(), reason)
+        order = Revocation(call.caller, self._clock(), bounds.reason(reason))
         unit = self._unit(call.view, order, target, _cut_off(target, issued_before, order.now))
         revision = (await self._store.commit(unit)).revision if unit else 0
         # Nothing was written: what there is to know stands at or before the log's present end.
@@ -110,8 +107,9 @@ class RevokeTokens:
             refresh_token = self._refresh_tokens.open(text)
             if refresh_token is None:
                 return None
-            if (brought := refresh_token.session) and view.has_ended(brought.grant):
-                return None
+            brought = refresh_token.session
+            if brought and (view.has_ended(brought.grant) or brought.grant.expires_at + GRACE < order.now):
+                return None  # the log has its end, or would not keep it: everything of it has expired long ago
             return _session(order, refresh_token.session_id, brought)
         access_token = self._access_tokens.verify(text)
         if access_token is None or view.has_revoked(access_token):

@@ -13,7 +13,7 @@ from tokensvc.ports import Clock, SessionFilter, SessionRow, Store
 from tokensvc.services.call import Call
 from tokensvc.services.paging import page_size, page_token, place_in
 
-_PLACE = re.compile(r"([0-9]{1,15}) ([A-Za-z0-9_-]{22})")  # started_at and session_id: no more than a database can hold
+_PLACE = re.compile(r"([0-9]{1,15}) ([!-~]{1,64})")  # started_at and session_id: no more than a database can hold
 
 
 class SessionState(Enum):
@@ -75,8 +75,9 @@ class Sessions:
         client = call.view.clients.get(row.session.grant.client_id)
         if row.session.revoked_at is not None or row.barred or client is None or client.disabled:
             return ListedSession(row.session, SessionState.REVOKED)
-        expired = row.session.is_expired(self._clock())
-        return ListedSession(row.session, SessionState.EXPIRED if expired else SessionState.ACTIVE)
+        session = row.session.limited_by(client.policy)
+        expired = session.is_expired(self._clock())
+        return ListedSession(session, SessionState.EXPIRED if expired else SessionState.ACTIVE)
 
 
 def _filter(query: SessionQuery) -> SessionFilter:

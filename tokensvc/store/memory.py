@@ -46,9 +46,9 @@ class MemoryStore:
         found = (self._sessions.get(session_id) for session_id in session_ids)
         return {session.grant.session_id: self._row(session) for session in found if session}
 
-    async def brought(self, sessions: Collection[Session]) -> Mapping[str, SessionRow]:
+    async def brought(self, sessions: Sequence[Session]) -> Sequence[SessionRow]:
         """As the port says."""
-        return {session.grant.session_id: self._row(session) for session in sessions}
+        return [self._row(session) for session in sessions]
 
     async def sessions(self, wanted: SessionFilter) -> Sequence[SessionRow]:
         """As the port says."""

@@ -22,6 +22,14 @@ _CHOICES: Mapping[str, type[StrEnum]] = {
     "sender_constraint": SenderConstraint,
 }
 _ACTIONS = ("device", "ip", "user_agent", "credential_version")
+_KNOWN = frozenset(field.name for field in fields(TokenPolicy))
+_KNOWN_BINDINGS = frozenset(field.name for field in fields(BindingPolicy))
+_DEVICE_ALONE = "bind_device"  # as versions before BindingPolicy wrote it
+
+
+def is_known(document: Mapping[str, Any]) -> bool:
+    """Whether this version knows all that `document` names, so that `policy_from` leaves nothing out."""
+    return document.keys() <= _KNOWN | {_DEVICE_ALONE} and document.get("binding", {}).keys() <= _KNOWN_BINDINGS
 
 
 def policy_from(document: Mapping[str, Any]) -> TokenPolicy:
@@ -29,21 +37,19 @@ def policy_from(document: Mapping[str, Any]) -> TokenPolicy:
 
     A choice that this version does not know raises ValueError: to guess how tokens are to be protected would be worse.
     """
-    known = {field.name for field in fields(TokenPolicy)}
-    values = {name: value for name, value in document.items() if name in known}
+    values = {name: value for name, value in document.items() if name in _KNOWN}
     for name in ("scopes", "audiences"):
         values[name] = tuple(values.get(name, ()))
     for name in _CHOICES.keys() & values.keys():
         values[name] = _CHOICES[name](values[name])
-    values["binding"] = _binding_from(values.get("binding", {}), bound_to_device=document.get("bind_device", False))
+    values["binding"] = _binding_from(values.get("binding", {}), bound_to_device=document.get(_DEVICE_ALONE, False))
     return TokenPolicy(**values)
 
 
 def _binding_from(document: Mapping[str, Any], *, bound_to_device: bool) -> BindingPolicy:
-    known = {field.name for field in fields(BindingPolicy)}
-    values = {name: value for name, value in document.items() if name in known}
+    values = {name: value for name, value in document.items() if name in _KNOWN_BINDINGS}
     for name in values.keys() & set(_ACTIONS):
         values[name] = BindingAction(values[name])
-    if bound_to_device:  # as versions before BindingPolicy wrote it
+    if bound_to_device:
         values.setdefault("device", BindingAction.REJECT)
     return BindingPolicy(**values)

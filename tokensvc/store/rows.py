@@ -15,7 +15,7 @@ from tokensvc.domain.revocation import EntryKind, LogEntry
 from tokensvc.domain.session import Device, Grant, Session, Traces
 from tokensvc.ports import AuditRecord
 from tokensvc.store.dialects import digest_bytes
-from tokensvc.store.policy_rows import policy_from
+from tokensvc.store.policy_rows import is_known, policy_from
 
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
@@ -29,6 +29,11 @@ CHANGING = (
     "revoke_reason",
     "last_seen",
     "last_location",
+)
+
+
+_CLIENT_DETAILS = frozenset(
+    {"name", "permissions", "acts_for", "audiences", "policy", "previous_secret", "retries_from"}
 )
 
 
@@ -155,6 +160,8 @@ def client_row(client: Client) -> dict[str, Any]:
         "audiences": sorted(client.audiences),
         "policy": asdict(client.policy),
     }
+    if client.retries_from:
+        details["retries_from"] = client.retries_from
     if client.previous_secret_hash is not None:
         details["previous_secret"] = {
             "hash": client.previous_secret_hash.hex(),
@@ -171,21 +178,23 @@ def client_row(client: Client) -> dict[str, Any]:
 
 
 def client_from(row: RowMapping) -> Client:
-    """The client in `row`; policy fields and permissions that this version does not know are left out.
+    """The client in `row`; what this version does not know is left out, and the client is not complete then.
 
     One whose policy makes a choice that this version does not know is disabled here.
     """
     details = json.loads(row["details"])
     named = set(details.get("permissions", ()))
     previous = details.get("previous_secret", {"hash": "", "expires_at": 0})
+    document = details.get("policy", {})
     try:
-        policy, is_known = policy_from(details.get("policy", {})), True
+        policy, has_known_choices = policy_from(document), True
     except ValueError:
-        policy, is_known = DEFAULT_POLICY, False
+        policy, has_known_choices = DEFAULT_POLICY, False
+    is_all_known = is_known(document) and named <= set(Permission) and details.keys() <= _CLIENT_DETAILS
     return Client(
         row["client_id"],
         name=details.get("name", ""),
-        disabled=bool(row["disabled"]) or not is_known,
+        disabled=bool(row["disabled"]) or not has_known_choices,
         secret_hash=row["secret_hash"],
         previous_secret_hash=bytes.fromhex(previous["hash"]) or None,
         previous_expires_at=previous["expires_at"],
@@ -195,6 +204,8 @@ def client_from(row: RowMapping) -> Client:
         policy=policy,
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        is_complete=has_known_choices and is_all_known,
+        retries_from=details.get("retries_from", 0),
     )
 
 

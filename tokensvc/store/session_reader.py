@@ -69,7 +69,7 @@ class SessionReader:
         return {session_id for (session_id,) in found}
 
     def brought(self, connection: Connection, sessions: Sequence[Session]) -> Found:
-        """Sessions that have no rows, with the barriers that there are for them."""
+        """The barriers that there are for sessions without rows; of several with one id a single one is answered."""
         found = Found()
         grants = [session.grant for session in sessions]
         owners = [(grant.subject, grant.client_id, grant.device_id) for grant in grants]

@@ -1,7 +1,7 @@
 """Owns the store over an SQL database."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -42,11 +42,20 @@ T = TypeVar("T")
 class SqlStore:
     """Implements `ports.Store`."""
 
-    def __init__(self, database: Database, clock: Clock, *, linger: float, replica: Database | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        linger: float,
+        replica: Database | None = None,
+        audit_addresses: bool = True,
+    ) -> None:
+        """`linger` is in seconds; without `audit_addresses` no event keeps where somebody was."""
         self._database = database
         self.replica = Replica(replica, clock) if replica else None
         self._sessions = SessionReader(database.dialect)
-        self._batch = Batch(database.dialect, self._sessions)
+        self._batch = Batch(database.dialect, self._sessions, audit_addresses=audit_addresses)
         self._follower = Follower(database, clock, linger=linger)
         self._leases = Leases(database)
         self._commits = GroupCommit(self._transact, linger=linger)
@@ -76,16 +85,17 @@ class SqlStore:
     async def sessions_by_id(self, session_ids: Collection[str]) -> Mapping[str, SessionRow]:
         """As the port says."""
         found = await self._database.read(lambda connection: self._sessions.read(connection, session_ids))
-        return {row.session.grant.session_id: row for row in _rows(found)}
+        return {row.session.grant.session_id: row for row in _rows(found.sessions.values(), found)}
 
-    async def brought(self, sessions: Collection[Session]) -> Mapping[str, SessionRow]:
+    async def brought(self, sessions: Sequence[Session]) -> Sequence[SessionRow]:
         """As the port says."""
-        found = await self._database.read(lambda connection: self._sessions.brought(connection, list(sessions)))
-        return {row.session.grant.session_id: row for row in _rows(found)}
+        found = await self._database.read(lambda connection: self._sessions.brought(connection, sessions))
+        return _rows(sessions, found)
 
     async def sessions(self, wanted: SessionFilter) -> Sequence[SessionRow]:
         """As the port says."""
-        return _rows(await self._database.read(lambda connection: self._sessions.listed(connection, wanted)))
+        found = await self._database.read(lambda connection: self._sessions.listed(connection, wanted))
+        return _rows(found.sessions.values(), found)
 
     async def audit_events(self, wanted: AuditQuery) -> AuditPage:
         """As the port says."""
@@ -155,6 +165,7 @@ class SqlStore:
         return written
 
 
-def _rows(found: Found) -> list[SessionRow]:
+def _rows(sessions: Iterable[Session], found: Found) -> list[SessionRow]:
+    """Each of `sessions` with what the barriers that were `found` say of it."""
     rows = WorkingSet({}, {}, found.barriers)
-    return [SessionRow(session, rows.barred(session.grant)) for session in found.sessions.values()]
+    return [SessionRow(session, rows.barred(session.grant)) for session in sessions]

@@ -27,12 +27,12 @@ from tokensvc.store.working_set import WorkingSet
 class Batch:
     """Runs batches of units inside a transaction of the caller's."""
 
-    def __init__(self, dialect: Dialect, sessions: SessionReader) -> None:
+    def __init__(self, dialect: Dialect, sessions: SessionReader, *, audit_addresses: bool) -> None:
         self._dialect = dialect
         self._sessions = sessions
         self._insert_sessions = self._insert(schema.sessions)
         self._insert_log = self._insert(schema.revocation_log)
-        self._audit = AuditWriter(dialect)
+        self._audit = AuditWriter(dialect, addresses=audit_addresses)
         self._raise_barriers = self._upsert_barriers()
         changes = dialect.rowset("changes", [schema.sessions.c[name] for name in ("session_id", *CHANGING)])
         self._update_sessions = Prepared(
