@@ -17,13 +17,16 @@ def share(waiting: "Iterable[asyncio.Future[T]]", result: T) -> None:
 
 
 def share_error(waiting: "Iterable[asyncio.Future[T]]", error: Exception) -> None:
-    """Answer with `error` those who still wait: with a refusal of its own each, as tracebacks must not mix."""
+    """Answer with `error` those who still wait: each with a copy of its own, because tracebacks must not mix."""
+    own = error
     for future in waiting:
         if not future.done():
-            future.set_exception(_own(error) if isinstance(error, RefusedError) else error)
+            future.set_exception(own)
+            own = _copied(error) if isinstance(error, RefusedError) else error
 
 
-def _own(refusal: RefusedError) -> RefusedError:
-    own = RefusedError(refusal.reason, refusal.message, refusal.field, is_recorded=refusal.is_recorded)
-    own.__cause__ = refusal.__cause__
-    return own
+def _copied(refusal: RefusedError) -> RefusedError:
+    copied = RefusedError.__new__(RefusedError, *refusal.args)
+    copied.__dict__.update(refusal.__dict__)
+    copied.__cause__ = refusal.__cause__
+    return copied
