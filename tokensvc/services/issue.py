@@ -118,6 +118,8 @@ def _beginning(grant: Grant, caller: Client, policy: TokenPolicy, order: IssueOr
         existing = rows.session(grant.session_id)
         barred = existing is not None and rows.barred(existing.grant)
         issuing = decide_issue(grant, wishes, policy, caller, existing, barred=barred, ip=ip)
+        if not policy.max_sessions:
+            return issuing
         live = [
             session
             for session in rows.sessions_of(owner)
