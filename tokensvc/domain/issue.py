@@ -47,7 +47,7 @@ def keeps_nothing(policy: TokenPolicy) -> bool:
 
 def check_length(grant: Grant, *, is_stateless: bool) -> None:
     """Refuse what would be too long to be read back as a token; the field that is named takes the most room."""
-    parts = {
+    parts: dict[str, str | tuple[str, ...]] = {
         "subject": grant.subject,
         "scopes": grant.scopes,
         "audiences": grant.audiences,
