@@ -54,7 +54,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """What the honest caller felt, and the load beside it, if there was one.
+    """What the honest caller felt, how many of its calls failed, and the load beside it, if there was one.
 
     `load_cpu_us` is the server's CPU in all, for each RPC of the load. `transactions` are those units of group commit
     that were no honest refreshes; `log_looks` are reads of the revocation log, shared by the calls that wait.
@@ -67,6 +67,7 @@ class Phase:
     refresh_p99_ms: float
     introspect_p50_ms: float
     introspect_p99_ms: float
+    failed: int
     transactions: int
     log_looks: int
 
@@ -134,6 +135,7 @@ class Play:
             refresh_p99_ms=refreshes.percentile(99),
             introspect_p50_ms=introspections.percentile(50),
             introspect_p99_ms=introspections.percentile(99),
+            failed=refreshes.errors + introspections.errors,
             transactions=counts["units"] - refreshes.completed,
             log_looks=counts["reads"],
         )

@@ -122,7 +122,7 @@ def rest(seconds: float) -> None:
 
 
 class Lane:
-    """Calls of one method at random moments, so many a second on average; a failed one spoils the measurement."""
+    """Calls of one method at random moments, so many a second on average; those that fail are counted."""
 
     def __init__(self, connection: Connection, traffic: Traffic, rate: float) -> None:
         self._connection = connection
@@ -130,6 +130,7 @@ class Lane:
         self._rate = rate
         self._flying: dict[int, float] = {}
         self._latencies_us: list[int] = []
+        self._errors: list[str] = []
         self.due = time.perf_counter()
 
     def fileno(self) -> int:
@@ -155,16 +156,19 @@ class Lane:
         answers = self._connection.exchange()
         now = time.perf_counter()
         for stream, data, trailers, broken in answers:
-            self._latencies_us.append(round((now - self._flying.pop(stream)) * 1e6))
+            latency = now - self._flying.pop(stream)
             status, message = _status(trailers, broken)
             if status:
-                raise RuntimeError(f"{self._traffic.path}: {status} {message}")
+                self._errors.append(f"{status} {message}")
+                continue
+            self._latencies_us.append(round(latency * 1e6))
             if self._traffic.on_response:
                 self._traffic.on_response(0, data[5:])
 
     def felt(self, seconds: float) -> LoadResult:
         """What was measured in those seconds."""
-        return LoadResult(len(self._latencies_us), 0, "", seconds, sorted(self._latencies_us))
+        first = self._errors[0] if self._errors else ""
+        return LoadResult(len(self._latencies_us), len(self._errors), first, seconds, sorted(self._latencies_us))
 
 
 def work_honestly(
