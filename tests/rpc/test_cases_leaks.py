@@ -5,14 +5,11 @@ import hashlib
 import hmac
 import io
 import json
-import logging
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import grpc
 import pytest
-import structlog
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
 from tests.harness import ISSUER, Caller, Service
@@ -28,7 +25,6 @@ from tests.rpc.refresh_formats import (
 )
 from tests.rpc.steps import is_active, issue, refresh, revoke
 from tests.rpc.tables import rows_of, tables_of
-from tokensvc.cli.logs import configure_logs
 from tokensvc.crypto.key_ring import open_mac_keys
 from tokensvc.crypto.refresh_tokens import RefreshTokenFormats
 from tokensvc.crypto.wrapping import Wrapper, load_root_key
@@ -54,20 +50,6 @@ FORGED = "x\r\n2026-01-01T00:00:00Z [info     ] forged"
 async def app(service: Service, token_format: RefreshTokenFormat) -> Caller:
     """A client with the format under test."""
     return await app_under(service, token_format)
-
-
-@pytest.fixture(params=["console", "json"])
-def log(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
-    """What the server writes, at the finest level, set up as the server does it; afterwards all is as it was."""
-    root, stream = logging.getLogger(), io.StringIO()
-    handlers, level = root.handlers[:], root.level
-    configure_logs(request.param, stream)
-    structlog.configure(cache_logger_on_first_use=False)
-    root.setLevel(logging.DEBUG)
-    yield stream
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 class _BabblingStore(StoreOver):

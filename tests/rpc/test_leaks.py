@@ -1,13 +1,11 @@
 """What was sent in confidence turns up nowhere: not in logs, errors, audit rows, or the database's files."""
 
 import io
-import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
 import pytest
-import structlog
 from tokensvc_pb.v1 import session_service_pb2 as sessions_pb
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
@@ -15,7 +13,6 @@ from tests.harness import Caller, Service
 from tests.rpc.faults import FailingStore, StoreOver, server_over, through
 from tests.rpc.steps import introspect, issue, refresh, revoke
 from tests.rpc.tables import rows_of
-from tokensvc.cli.logs import configure_logs
 from tokensvc.domain.refresh_attempt import RefreshAttempt
 from tokensvc.ports import Committed, Unit
 from tokensvc.services.clients import OPERATOR
@@ -42,20 +39,6 @@ ISSUE = {
     "credential_version": f"{CANARY}-credentials",
     "idempotency_key": f"{CANARY}-idempotency-key",
 }
-
-
-@pytest.fixture(params=["console", "json"])
-def log(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
-    """What the server writes, at the finest level, set up as the server does it; afterwards all is as it was."""
-    root, stream = logging.getLogger(), io.StringIO()
-    handlers, level = root.handlers[:], root.level
-    configure_logs(request.param, stream)
-    structlog.configure(cache_logger_on_first_use=False)
-    root.setLevel(logging.DEBUG)
-    yield stream
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 @pytest.fixture

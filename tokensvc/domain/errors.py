@@ -1,6 +1,7 @@
 """Owns the reasons why a request can be refused, and the exception that carries one to the caller."""
 
 from enum import StrEnum, auto
+from typing import Final
 
 
 class Reason(StrEnum):
@@ -34,6 +35,24 @@ class Reason(StrEnum):
     STORE_UNAVAILABLE = auto()
     INTERNAL = auto()
     NOT_IMPLEMENTED = auto()
+
+
+ABOUT_CREDENTIALS: Final = frozenset(
+    {
+        Reason.CALLER_UNAUTHENTICATED,
+        Reason.CALLER_NOT_PERMITTED,
+        Reason.CLIENT_MISMATCH,
+        Reason.CLIENT_DISABLED,
+        Reason.REFRESH_TOKEN_INVALID,
+        Reason.REFRESH_TOKEN_EXPIRED,
+        Reason.REFRESH_TOKEN_REVOKED,
+        Reason.REFRESH_TOKEN_REUSED,
+        Reason.BINDING_MISMATCH,
+        Reason.CREDENTIAL_CHANGED,
+        Reason.SUBJECT_TOKEN_INVALID,
+    }
+)
+"""What callers get for credentials, permissions and tokens that are not good, and what guessing leads to."""
 
 
 class RefusedError(Exception):

@@ -4,24 +4,9 @@ import asyncio
 from collections import Counter
 from typing import Final
 
-from tokensvc.domain.errors import Reason
+from tokensvc.domain.errors import ABOUT_CREDENTIALS, Reason
 
-DELAYED: Final = frozenset(
-    {
-        Reason.INVALID_REQUEST,
-        Reason.CALLER_UNAUTHENTICATED,
-        Reason.CALLER_NOT_PERMITTED,
-        Reason.CLIENT_MISMATCH,
-        Reason.CLIENT_DISABLED,
-        Reason.REFRESH_TOKEN_INVALID,
-        Reason.REFRESH_TOKEN_EXPIRED,
-        Reason.REFRESH_TOKEN_REVOKED,
-        Reason.REFRESH_TOKEN_REUSED,
-        Reason.BINDING_MISMATCH,
-        Reason.CREDENTIAL_CHANGED,
-        Reason.SUBJECT_TOKEN_INVALID,
-    }
-)
+DELAYED: Final = ABOUT_CREDENTIALS | {Reason.INVALID_REQUEST}
 """What callers get for bad requests, credentials and tokens, and no honest one gets all the time."""
 
 AT_ONCE: Final = 20  # refusals of a caller that are answered without delay in each second

@@ -8,31 +8,18 @@ from typing import Final
 import structlog
 
 from tokensvc.domain.effects import AuditEvent, Effects
-from tokensvc.domain.errors import Reason, RefusedError
+from tokensvc.domain.errors import ABOUT_CREDENTIALS, Reason, RefusedError
 from tokensvc.domain.policy import SECOND
 from tokensvc.domain.session import Grant
 from tokensvc.ports import Clock, RefreshTokens, Store, Unit
 from tokensvc.services.refusal_bursts import RefusalBursts, worst_caller
 from tokensvc.services.refusal_tallies import Kind, Tallies, Tally, in_turn
 
-RECORDED: Final = frozenset(
-    {
-        Reason.CALLER_UNAUTHENTICATED,
-        Reason.CALLER_NOT_PERMITTED,
-        Reason.CLIENT_MISMATCH,
-        Reason.CLIENT_DISABLED,
-        Reason.REFRESH_TOKEN_INVALID,
-        Reason.REFRESH_TOKEN_EXPIRED,
-        Reason.REFRESH_TOKEN_REVOKED,
-        Reason.REFRESH_TOKEN_REUSED,
-        Reason.BINDING_MISMATCH,
-        Reason.CREDENTIAL_CHANGED,
-        Reason.SUBJECT_TOKEN_INVALID,
-        Reason.INVALID_SCOPE,
-        Reason.INVALID_AUDIENCE,
-        Reason.SESSION_LIMIT_REACHED,
-    }
-)
+RECORDED: Final = ABOUT_CREDENTIALS | {
+    Reason.INVALID_SCOPE,
+    Reason.INVALID_AUDIENCE,
+    Reason.SESSION_LIMIT_REACHED,
+}
 """What is about callers, their permissions, tokens, and what these may be for."""
 
 MOST_A_FLUSH: Final = 20
