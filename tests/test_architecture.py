@@ -32,8 +32,8 @@ LAYERS = {
     "services": layer("domain ports", "structlog"),
     "gathering": layer(),
     "sharing": layer("domain"),
-    "store": layer("domain ports gathering sharing", "sqlalchemy structlog alembic asyncpg"),
-    "crypto": layer("domain ports", "jwt cryptography"),
+    "store": layer("domain ports gathering sharing", "sqlalchemy structlog alembic asyncpg orjson"),
+    "crypto": layer("domain ports", "jwt cryptography orjson"),
     "rpc": layer(
         "domain ports services gathering sharing", "grpc google grpc_health grpc_reflection tokensvc_pb structlog"
     ),

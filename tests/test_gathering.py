@@ -33,15 +33,16 @@ async def _rounds(*rounds: Sequence[float]) -> list[tuple[int, float]]:
     ("arrivals", "came", "steps"),
     [
         pytest.param([], 0, 2, id="nothing comes"),
-        pytest.param([0.0005, 0.0006], 2, 3, id="nothing more comes"),
-        pytest.param([0.0015], 1, 4, id="a quiet step may be followed by more"),
-        pytest.param([0.0005, 0.0015, 0.0055], 2, 4, id="one comes too late"),
-        pytest.param([step * STEP + 0.0005 for step in range(99)], 16, 16, id="they come for ever"),
+        pytest.param([0.0005] * 3, 3, 3, id="nothing more comes"),
+        pytest.param([0.0015] * 3, 3, 4, id="a quiet step may be followed by more"),
+        pytest.param([0.0005, 0.0005, 0.0005, 0.0035], 3, 3, id="one comes too late"),
+        pytest.param([step * STEP + 0.0005 for step in range(99)], 2, 2, id="few in a step are as good as none"),
+        pytest.param([step * STEP + 0.0005 for step in range(99)] * 3, 48, 16, id="they come for ever"),
         pytest.param([0.0005] * 70, 70, 1, id="more than plenty"),
     ],
 )
 def test_the_first_time_it_waits_until_no_more_come(arrivals: Sequence[float], came: int, steps: float) -> None:
-    """It returns after two quiet steps, after sixteen steps, or with plenty."""
+    """It returns after two steps that brought few, after sixteen steps, or with plenty."""
     assert run(_rounds(arrivals)) == [(came, steps)]
 
 
@@ -53,7 +54,15 @@ def test_afterwards_it_waits_for_as_many() -> None:
 def test_it_is_patient_where_many_are_expected() -> None:
     """Those who are late by five steps are waited for, those who are gone for six."""
     late, gone = [*[0.0005] * 10, *[0.0055] * 10], [0.0005] * 10
-    assert run(_rounds([0.0005] * 20, late, gone))[1:] == [(20, 6), (10, 7)]
+    assert run(_rounds([0.0005] * 20, late, gone))[1:] == [(20, 6), (10, 6)]
+
+
+def test_a_thin_stream_is_soon_not_waited_for() -> None:
+    """Of those who come one in each step it expects fewer and fewer, and then waits for a moment only."""
+    stream = [step * STEP + 0.0005 for step in range(99)]
+    came = [came for came, _ in run(_rounds([0.0005] * 60, *[stream] * 60))[1:]]
+    assert came[0] > 4
+    assert set(came[-20:]) == {2}
 
 
 def test_it_finds_out_that_there_are_more() -> None:
@@ -71,13 +80,13 @@ def test_the_longer_there_are_no_more_the_rarer_it_looks() -> None:
 
 def test_one_more_makes_it_look_often_again() -> None:
     """Who has found somebody after a long time looks for more after four rounds."""
-    rounds = run(_rounds(*[[0.0005]] * 60, *[[0.0005, 0.0015]] * 10))
-    found = [place for place, (came, _) in enumerate(rounds) if came == 2]
+    rounds = run(_rounds(*[[0.0005]] * 60, *[[0.0005, *[0.0015] * 3]] * 10))
+    found = [place for place, (came, _) in enumerate(rounds) if came == 4]
     assert [steps for _, steps in rounds[found[0] :]][:6] == [4, 2, 2, 2, 4, 2]
 
 
 def test_it_gives_up_on_those_who_are_gone() -> None:
     """Of twenty three have stayed: after some rounds it waits for no more than these."""
     rounds = run(_rounds([0.0005] * 20, *[[0.0005] * 3] * 10))
-    assert rounds[1] == (3, 7)
+    assert rounds[1] == (3, 6)
     assert rounds[-1] == (3, 1)

@@ -45,7 +45,7 @@ class Settings(BaseSettings):
         description="Issuer identifier: the claim iss of every token.",
     )
     linger_ms: float = Field(
-        2, ge=0, le=50, description="How long a busy group commit, or look at the log, gathers; 0 turns it off."
+        1, ge=0, le=50, description="How long a busy group commit, or look at the log, gathers; 0 turns it off."
     )
     pace_ms: float = Field(1, ge=0, le=20, description="Tick on which a busy server's RPCs go on; 0 turns it off.")
     refusal_delay: float = Field(

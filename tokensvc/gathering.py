@@ -7,6 +7,7 @@ _PATIENCE = 6  # quiet steps
 _PATIENCE_OF_FEW = 2
 _FEW = 8
 _MOST_STEPS = 16
+_DENSE = 3  # in a step: a stream of fewer is not worth waiting for
 _PLENTY = 64
 _SOON = 4  # rounds
 _LATE = 64
@@ -29,19 +30,21 @@ class Gathering:
     async def more(self, count: Callable[[], int]) -> None:
         """Wait while `count` grows.
 
-        Return when those expected are there, or when nothing came for six steps (those who were answered together are
+        Return when those expected are there, or when few came for six steps (those who were answered together are
         under way for a while, one after the other); for two where few are expected, who gain little by it. A constant
-        stream would go on for ever: so return after sixteen steps too, or with so many that more of them gain little.
+        stream would go on for ever: so return after sixteen steps too, or with so many that more of them gain little,
+        or when a step for every three that are expected is over, so that a thin stream is soon not waited for at all.
         """
         searching = self._rounds == 0
         patience = _PATIENCE if self._expected >= _FEW else _PATIENCE_OF_FEW
         enough = _PLENTY if searching else min(self._expected, _PLENTY)
+        most = _MOST_STEPS if searching else min(max(self._expected // _DENSE, _PATIENCE_OF_FEW), _MOST_STEPS)
         quiet = 0
-        for _ in range(_MOST_STEPS):
+        for _ in range(most):
             before = count()
             await asyncio.sleep(self._step)
             after = count()
-            quiet = quiet + 1 if after == before else 0
+            quiet = quiet + 1 if after < before + _DENSE else 0
             if quiet == patience or after >= enough:
                 break
         self._learn(after, searching=searching)

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from tests.domain.samples import HANDLE, a_session
+from tokensvc.crypto import refresh_tokens
 from tokensvc.crypto.refresh_tokens import RefreshTokenFormats
 from tokensvc.domain.policy import RefreshTokenFormat
 from tokensvc.domain.refresh_token import MAX_GENERATION, RefreshToken
+from tokensvc.domain.stateless import to_claims
 
 ISSUER = "https://issuer.test"
 KEY, OTHER = bytes(range(32)), bytes(range(1, 33))
@@ -136,6 +138,27 @@ def test_claims_of_another_kind_are_refused(changes: dict[str, Any]) -> None:
 def test_claims_that_are_no_object_are_refused(claims: object) -> None:
     """Any JSON but an object."""
     assert _formats().open(_forged(claims=claims)) is None
+
+
+def test_a_stateless_token_of_an_earlier_version_opens() -> None:
+    """One whose JSON was written with escapes says the same."""
+    session = replace(a_session(subject="Zoë 漢 🙂"), retry_window=0, is_stateless=True)
+    forged = _forged(HEADER | {"kid": "1-stateless"}, CLAIMS | to_claims(session))
+    assert forged != _formats().mint(HANDLE, session, RefreshTokenFormat.STATELESS_JWT)
+    for token in (forged, _formats().mint(HANDLE, session, RefreshTokenFormat.STATELESS_JWT)):
+        opened = _formats().open(token)
+        assert opened is not None
+        assert opened.session == session
+
+
+def test_nothing_is_read_before_the_seal_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lenient reader sees only what was sealed with a key of ours."""
+    read: list[str] = []
+    monkeypatch.setattr(refresh_tokens, "decode_own_object", read.append)
+    assert _formats().open(_forged(key=OTHER)) is None
+    assert read == []
+    _formats().open(_forged())
+    assert len(read) == 1
 
 
 def test_an_opaque_token_is_still_one() -> None:

@@ -14,7 +14,7 @@ from tests.rpc.steps import issue, refresh
 from tests.virtual_time import run
 from tokensvc.config import load_settings
 from tokensvc.domain.errors import Reason
-from tokensvc.rpc.refusal_delay import AT_ONCE, DELAYED, MOST_WAITING, RefusalDelay
+from tokensvc.rpc.refusal_delay import AT_ONCE, DELAYED, MOST_A_SECOND, MOST_WAITING, RefusalDelay
 
 GUESS = Reason.REFRESH_TOKEN_INVALID
 FOREVER = math.inf
@@ -32,6 +32,23 @@ async def many(delay: RefusalDelay, calls: int, caller: str = "evil", most: floa
     return await asyncio.gather(*(seconds(delay.turn(caller, GUESS, most)) for _ in range(calls)))
 
 
+async def attacked(calls: int, seconds: float) -> Counter[int]:
+    """How many refusals are answered in each 20th of a second, when so many calls are always in flight."""
+    delay, answered = RefusalDelay(1), Counter[int]()
+
+    async def attack() -> None:
+        while True:
+            await delay.turn("evil", GUESS, FOREVER)
+            answered[int(asyncio.get_running_loop().time() * 20)] += 1
+
+    attacks = [asyncio.create_task(attack()) for _ in range(calls)]
+    await asyncio.sleep(seconds)
+    for task in attacks:
+        task.cancel()
+    await asyncio.gather(*attacks, return_exceptions=True)
+    return answered
+
+
 def test_the_first_refusals_of_a_second_are_answered_at_once() -> None:
     """A caller with few of them notices nothing, however long it goes on; the next one in that second waits."""
 
@@ -47,26 +64,18 @@ def test_the_first_refusals_of_a_second_are_answered_at_once() -> None:
 
 def test_who_calls_again_and_again_gets_about_one_answer_a_second_for_each_call_in_flight() -> None:
     """64 calls in flight come to 64 a second, evenly spread: nobody else is held up by many at once."""
-
-    async def scenario() -> Counter[int]:
-        delay, answered = RefusalDelay(1), Counter[int]()
-
-        async def attack() -> None:
-            while True:
-                await delay.turn("evil", GUESS, FOREVER)
-                answered[int(asyncio.get_running_loop().time() * 20)] += 1
-
-        attacks = [asyncio.create_task(attack()) for _ in range(64)]
-        await asyncio.sleep(21)
-        for task in attacks:
-            task.cancel()
-        await asyncio.gather(*attacks, return_exceptions=True)
-        return answered
-
-    answered = run(scenario())
+    answered = run(attacked(64, 21))
     a_second = sum(number for moment, number in answered.items() if 200 <= moment < 400) / 10
     assert 64 < a_second < 64 + 2 * AT_ONCE
     assert max(number for moment, number in answered.items() if moment >= 200) <= AT_ONCE + 10
+
+
+def test_however_many_are_in_flight_so_many_are_answered_in_a_second() -> None:
+    """A thousand calls in flight, or five thousand, take no more of the server's time than three hundred."""
+    for calls in (1000, 5000):
+        answered = run(attacked(calls, 60))
+        a_second = sum(number for moment, number in answered.items() if 600 <= moment < 1200) / 30
+        assert MOST_A_SECOND * 0.8 < a_second < MOST_A_SECOND * 1.2 + AT_ONCE
 
 
 def test_other_callers_do_not_wait() -> None:
@@ -125,7 +134,7 @@ def test_who_has_gone_takes_no_place() -> None:
         await asyncio.sleep(0.1)
         attack.cancel()
         await asyncio.wait([attack])
-        assert not delay._waiting
+        assert delay._waiting == 0
 
     run(scenario())
 
@@ -177,7 +186,7 @@ async def test_a_flood_of_bad_tokens_waits_and_good_calls_of_the_caller_do_not(t
         assert (await stranger).reason == Reason.CALLER_UNAUTHENTICATED
         assert (await failure(refresh(bff.within(2), "tsr1_forged"))).reason == GUESS
         assert not waiting.done()
-        assert len(service.server._guard._delay._waiting) == 1
+        assert service.server._guard._delay._waiting == 1
         assert service.server._guard.under_way
         waiting.cancel()
 
@@ -188,7 +197,7 @@ async def test_a_stop_does_not_wait_for_refusals(tmp_path: Path) -> None:
         bff = (await service.caller("bff")).within(60)
         calls = [asyncio.ensure_future(failure(refresh(bff, "tsr1_forged"))) for _ in range(AT_ONCE + 30)]
         guard = service.server._guard
-        await until(lambda: len(guard._delay._waiting) == 30)
+        await until(lambda: guard._delay._waiting == 30)
         await until(lambda: guard.under_way == 30)
         await asyncio.wait_for(service.server.stop(grace=600), timeout=30)
         assert {refused.reason for refused in await asyncio.gather(*calls)} == {GUESS}

@@ -7,7 +7,14 @@ import jwt
 from jwt.algorithms import Algorithm
 
 from tokensvc.crypto.key_ring import SigningKey
-from tokensvc.crypto.segments import SEGMENTS, decode_object, decode_segment, encode_object, encode_segment
+from tokensvc.crypto.segments import (
+    SEGMENTS,
+    decode_object,
+    decode_segment,
+    encode_any_object,
+    encode_object,
+    encode_segment,
+)
 from tokensvc.domain.access_token import AccessToken, from_claims, to_claims
 from tokensvc.domain.bounds import MAX_TOKEN
 
@@ -30,7 +37,8 @@ class AccessTokenSigner:
 
     def sign(self, token: AccessToken) -> str:
         """Answer the JWT of `token`."""
-        signing_input = f"{self._header}.{encode_object(to_claims(token))}"
+        encode = encode_any_object if token.claims else encode_object
+        signing_input = f"{self._header}.{encode(to_claims(token))}"
         signature = self._algorithms[self._active.key_id].sign(signing_input.encode("ascii"), self._active.private)
         return f"{signing_input}.{encode_segment(signature)}"
 

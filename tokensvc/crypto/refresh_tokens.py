@@ -10,7 +10,7 @@ import hmac
 from collections.abc import Mapping
 
 from tokensvc.crypto.key_ring import RefreshTokenMac
-from tokensvc.crypto.segments import SEGMENTS, decode_object, decode_segment, encode_object, encode_segment
+from tokensvc.crypto.segments import SEGMENTS, decode_own_object, decode_segment, encode_object, encode_segment
 from tokensvc.domain.access_token import Claims
 from tokensvc.domain.bounds import MAX_TOKEN
 from tokensvc.domain.policy import RefreshTokenFormat
@@ -35,7 +35,7 @@ class RefreshTokenFormats:
 
     def __init__(self, keys: Mapping[int, bytes], issuer: str) -> None:
         self.opaque = RefreshTokenMac(keys)
-        self._keys = keys
+        self._macs = {key_id: hmac.new(key, digestmod=hashlib.sha256) for key_id, key in keys.items()}
         self._issuer = issuer
         self._active = max(keys)
         self._header, self._stateless_header = _header(self._active), _header(self._active, _STATELESS)
@@ -79,7 +79,7 @@ class RefreshTokenFormats:
 
     def _sealed(self, header: str, claims: Claims) -> str:
         signing_input = f"{header}.{encode_object(claims)}"
-        return f"{signing_input}.{_tag(self._keys[self._active], signing_input)}"
+        return f"{signing_input}.{_tag(self._macs[self._active], signing_input)}"
 
     def _opened_jwt(self, text: str) -> RefreshToken | None:
         if len(text) > MAX_TOKEN or text.count(".") != SEGMENTS - 1 or not text.isascii():
@@ -87,9 +87,9 @@ class RefreshTokenFormats:
         signing_input, _, tag = text.rpartition(".")
         header, _, claims_segment = signing_input.partition(".")
         key_id, is_stateless = self._headers.get(header, (0, False))
-        if not key_id or not hmac.compare_digest(_tag(self._keys[key_id], signing_input), tag):
+        if not key_id or not hmac.compare_digest(_tag(self._macs[key_id], signing_input), tag):
             return None
-        claims = decode_object(claims_segment)
+        claims = decode_own_object(claims_segment)
         if claims is None or claims.get("iss") != self._issuer:
             return None
         session = from_claims(claims) if is_stateless else None
@@ -110,7 +110,9 @@ def _header(key_id: int, suffix: str = "") -> str:
     return encode_object({"alg": ALGORITHM, "kid": f"{key_id}{suffix}", "typ": JWT_TYPE})
 
 
-def _tag(key: bytes, signing_input: str) -> str:
+def _tag(mac: hmac.HMAC, signing_input: str) -> str:
     """The last segment, in the one spelling that is accepted."""
     # hmac.digest gives up the interpreter's lock, and getting it back beside a busy writer costs more than the hash.
-    return encode_segment(hmac.new(key, signing_input.encode("ascii"), hashlib.sha256).digest())
+    seal = mac.copy()
+    seal.update(signing_input.encode("ascii"))
+    return encode_segment(seal.digest())

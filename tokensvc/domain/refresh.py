@@ -23,6 +23,8 @@ BINDING = f"{OWN_REASON}binding differs"
 REUSED = Refused(Reason.REFRESH_TOKEN_REUSED, "a consumed refresh token was presented: the session has been ended")
 UNBOUND = Refused(Reason.NOT_IMPLEMENTED, "tokens that are bound to a key are not offered yet")
 
+_Narrowed = tuple[tuple[str, ...], tuple[str, ...]]  # scopes and audiences
+
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
@@ -57,16 +59,17 @@ def decide_refresh(
         return Effects(refusal)
     # Judged before the generation: who lacks the phone cannot trip reuse detection.
     verdict = judge(attempt, session.grant, client.policy.binding)
-    if verdict.action is BindingAction.END_SESSION:
+    action = verdict.action
+    if action is BindingAction.END_SESSION:
         event = _binding_event("session.binding_ended", attempt, session, verdict)
         return _end(attempt, session, verdict.refusal(), BINDING, event)
-    if verdict.action is BindingAction.REJECT:
+    if action is BindingAction.REJECT:
         return Effects(verdict.refusal())
-    answer = _narrowed(attempt, session, client.policy)
-    if isinstance(answer, Refused):
-        return Effects(answer)
-    effects = _by_generation(attempt, session, answer, client)
-    if verdict.action is BindingAction.AUDIT:
+    narrowed = _narrowed(attempt, session, client.policy)
+    if isinstance(narrowed, Refused):
+        return Effects(narrowed)
+    effects = _by_generation(attempt, session, narrowed, client)
+    if action is BindingAction.AUDIT:
         event = _binding_event("session.binding_differed", attempt, session, verdict)
         effects = replace(effects, audit=(*effects.audit, event))
     return effects
@@ -88,43 +91,43 @@ def _refuse_session(attempt: RefreshAttempt, session: Session, policy: TokenPoli
     return None if policy.sender_constraint is SenderConstraint.NONE else UNBOUND
 
 
-def _narrowed(attempt: RefreshAttempt, session: Session, policy: TokenPolicy) -> Refreshed | Refused:
+def _narrowed(attempt: RefreshAttempt, session: Session, policy: TokenPolicy) -> _Narrowed | Refused:
     """What is asked for, if the grant has it; what the policy no longer allows is not handed out again."""
     scopes = narrow_scopes(attempt.scopes, [scope for scope in session.grant.scopes if scope in policy.scopes])
     allowed = policy.audiences or (attempt.issuer,)
     audiences = narrow_audiences(attempt.audiences, [one for one in session.grant.audiences if one in allowed])
     if isinstance(scopes, Refused):
         return scopes
-    return audiences if isinstance(audiences, Refused) else Refreshed(session, scopes, audiences, policy)
+    return audiences if isinstance(audiences, Refused) else (scopes, audiences)
 
 
 def _by_generation(
-    attempt: RefreshAttempt, session: Session, answer: Refreshed, client: Client
+    attempt: RefreshAttempt, session: Session, narrowed: _Narrowed, client: Client
 ) -> Effects[Refreshed | Refused]:
     policy, behind = client.policy, session.generation - attempt.token.generation
     if behind == 0:
         if rotates(policy, attempt, session):
-            return _rotate(attempt, session, answer, policy, "session.refreshed")
+            return _rotate(attempt, session, narrowed, policy, "session.refreshed")
         used = _used(attempt, session, policy)
         # A token that is kept is retried too: who comes so soon after the last use, and from elsewhere, may be another.
         is_retry = abs(attempt.now - session.used_at) < policy.tolerance
         refreshed = _event("session.refreshed", attempt, used)
         audit = _noting_two_places(attempt, session, refreshed) if is_retry else (refreshed,)
-        return Effects(replace(answer, session=used), session=used, audit=audit)
+        return Effects(Refreshed(used, *narrowed, policy), session=used, audit=audit)
     if behind < 0:
         # Our MAC proves that this token was issued: the row has lost writes, as after a failover to a late replica.
-        return _rotate(attempt, session, answer, policy, "session.generation_healed")
+        return _rotate(attempt, session, narrowed, policy, "session.generation_healed")
     # Either side of the rotation, because the clocks of two nodes differ; a window of zero holds nothing. The window is
     # the policy's now and then, and what was out of it under a policy in between stays consumed.
     window = min(session.retry_window, policy.tolerance) if session.rotated_at >= client.retries_from else 0
     if behind == 1 and abs(attempt.now - session.rotated_at) < window:
         retried = _event("session.refresh_retried", attempt, session)
-        return Effects(answer, audit=_noting_two_places(attempt, session, retried))
+        return Effects(Refreshed(session, *narrowed, policy), audit=_noting_two_places(attempt, session, retried))
     return _end(attempt, session, REUSED, REUSE, _event("session.reuse_detected", attempt, session))
 
 
 def _rotate(
-    attempt: RefreshAttempt, session: Session, answer: Refreshed, policy: TokenPolicy, event: str
+    attempt: RefreshAttempt, session: Session, narrowed: _Narrowed, policy: TokenPolicy, event: str
 ) -> Effects[Refreshed | Refused]:
     if attempt.token.generation >= MAX_GENERATION:
         return Effects(Refused(Reason.REFRESH_TOKEN_EXPIRED, "the session has expired"))
@@ -136,8 +139,7 @@ def _rotate(
         rotated_at=attempt.now,
         retry_window=policy.tolerance,
     )
-    refreshed = Refreshed(rotated, answer.scopes, answer.audiences, policy)
-    return Effects(refreshed, session=rotated, audit=(_event(event, attempt, rotated),))
+    return Effects(Refreshed(rotated, *narrowed, policy), session=rotated, audit=(_event(event, attempt, rotated),))
 
 
 def _used(attempt: RefreshAttempt, session: Session, policy: TokenPolicy, **changes: Any) -> Session:

@@ -1,5 +1,6 @@
 """Owns the session that a stateless refresh token brings along: its claims, written, and read back equal."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from tokensvc.domain.access_token import Claims
@@ -27,9 +28,8 @@ def to_claims(session: Session) -> Claims:
     } | _extras(session)
 
 
-def from_claims(claims: Claims) -> Session | None:
+def from_claims(read: Mapping[str, Any]) -> Session | None:
     """Read the session of a token whose MAC was checked, so that we have written it; None if it is not all there."""
-    read: dict[str, Any] = dict(claims)
     try:
         grant = Grant(
             read["sid"],

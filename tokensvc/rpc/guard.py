@@ -123,19 +123,19 @@ class Guard:
             rpc = _Rpc(context)
             self.under_way += 1
             try:
-                return await self._answer(serve, request, rpc)
+                try:
+                    return await serve(request, rpc) if request is not None else _refuse_bytes()
+                except RefusedError as error:
+                    refusal = error.with_traceback(None)  # its frames would be kept with it, and it may have to wait
+                except Exception as error:  # noqa: BLE001 - the one place where a defect is kept from the wire
+                    refusal = _defect(error)
+                await self._refuse(rpc, refusal)
             finally:
                 self.under_way -= 1
 
         return handle
 
-    async def _answer(self, serve: Serve, request: Message | None, rpc: _Rpc) -> Any:
-        try:
-            return await serve(request, rpc) if request is not None else _refuse_bytes()
-        except RefusedError as error:
-            refusal = error.with_traceback(None)  # its frames would be kept with it, and it may have to wait
-        except Exception as error:  # noqa: BLE001 - the one place where a defect is kept from the wire
-            refusal = _defect(error)
+    async def _refuse(self, rpc: _Rpc, refusal: RefusedError) -> None:
         left = rpc.context.time_remaining()
         most = math.inf if left is None else left / 2  # it must arrive in time, also where much is under way
         await self._delay.turn(rpc.caller, refusal.reason, most)

@@ -11,7 +11,8 @@ from tokensvc.sharing import share, share_error
 T = TypeVar("T")
 
 _WINDOW = 0.01
-_REST = 0.1
+_REST = 0.1  # seconds after the first try that did not pay
+_LONGEST_REST = 0.4
 _MEMORY = 8  # ticks
 _SHORT_MEMORY = 4
 _LITTLE = 4
@@ -32,7 +33,8 @@ class Pacer(Generic[T]):
 
     Most of an RPC's cost in grpc.aio is waking the threads inside it; a group of RPCs that go on in the same moment
     wakes them once. Whether that pays cannot be seen from the rate, which is high for a lone fast caller too: so a busy
-    server tries a few ticks, and goes on as long as they gather enough; when they do not, it rests.
+    server tries a few ticks, and goes on as long as they gather enough; when they do not, it rests, and the longer the
+    more often that happens.
 
     RPCs pass twice: on their way in, to look at the database once for all, and on their way out, because what wakes
     most is sending an answer. Between the two each does its own work, which takes longer than the sending.
@@ -47,6 +49,7 @@ class Pacer(Generic[T]):
         self._waiting: list[asyncio.Future[T]] = []
         self._ticking: asyncio.Task[None] | None = None
         self._average = 0.0  # RPCs a tick over the last few; zero between tries
+        self._rest = _REST
         self._window_ends = 0.0
         self._arrivals = 0
         self.counts = PaceCounts()
@@ -92,6 +95,9 @@ class Pacer(Generic[T]):
         # Under load some ticks gather little, between two bursts; next to nothing is what a lone caller brings.
         memory = _MEMORY if _LITTLE * gathered > average else _SHORT_MEMORY
         self._average = average + (gathered - average) / memory
+        if gathered >= self._enough:
+            self._rest = _REST
         if self._average < self._enough:
             self._average = 0.0
-            self._window_ends, self._arrivals = asyncio.get_running_loop().time() + _REST, -(2**30)
+            self._window_ends, self._arrivals = asyncio.get_running_loop().time() + self._rest, -(2**30)
+            self._rest = min(2 * self._rest, _LONGEST_REST)

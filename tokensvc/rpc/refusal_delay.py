@@ -1,6 +1,7 @@
 """Owns slowing down who causes many refusals: who guesses has to wait for the answers, and takes nobody's time."""
 
 import asyncio
+import math
 from collections import Counter
 from typing import Final
 
@@ -10,16 +11,20 @@ DELAYED: Final = ABOUT_CREDENTIALS | {Reason.INVALID_REQUEST}
 """What callers get for bad requests, credentials and tokens, and no honest one gets all the time."""
 
 AT_ONCE: Final = 20  # refusals of a caller that are answered without delay in each second
+MOST_A_SECOND: Final = 300  # refusals that have waited, of all callers
 MOST_WAITING: Final = 10_000
 _SPREAD: Final = 0.5  # of the delay, up and down
 _GOLDEN: Final = 0.618033988749895  # steps of this size fill the unit interval evenly, however many there are
+_TICK: Final = 0.02  # seconds
 
 
 class RefusalDelay:
     """Lets refusals wait that are too many for their caller, for about so many seconds, which costs no work.
 
-    Who sends the next call when the last one is answered sends one a second in place of each connection's thousand.
-    Waiting answers are spread over time: coming back together, their callers would hold up others for a moment.
+    Who sends the next call when the last one is answered sends one a second in place of each connection's thousand; and
+    where very many wait they wait longer, so that the answers together take a small part of a worker's time.
+    Waiting answers are spread over time: coming back together, their callers would hold up others for a moment. But
+    they go on ticks, a few together, because one by one the sending costs more than all else.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -28,32 +33,42 @@ class RefusalDelay:
         self._refused = Counter[str]()  # in this second, by caller
         self._second_ends = 0.0
         self._place = 0.0
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting = 0
+        self._ticks: dict[int, asyncio.Event] = {}
 
     async def turn(self, caller: str, reason: Reason, most: float) -> None:
         """Return when the refusal of `caller` may be answered, after `most` seconds at the latest.
 
         Strangers are one caller, the empty one. When too many wait already, it is answered at once.
         """
-        if reason not in DELAYED or not self._seconds or self._is_early(caller) or len(self._waiting) >= MOST_WAITING:
+        if reason not in DELAYED or not self._seconds or self._is_early(caller) or self._waiting >= MOST_WAITING:
             return
         self._place = (self._place + _GOLDEN) % 1
-        seconds = self._seconds * (1 - _SPREAD + 2 * _SPREAD * self._place)
-        loop = asyncio.get_running_loop()
-        over = loop.create_future()
-        timer = loop.call_later(max(0, min(seconds, most)), _end, over)
-        self._waiting.add(over)
+        seconds = max(self._seconds, self._waiting / MOST_A_SECOND) * (1 - _SPREAD + 2 * _SPREAD * self._place)
+        tick = self._tick_at(asyncio.get_running_loop().time() + min(seconds, most))
+        self._waiting += 1
         try:
-            await over
+            await tick.wait()
         finally:
-            timer.cancel()
-            self._waiting.discard(over)
+            self._waiting -= 1
 
     def stop(self) -> None:
         """Let all go on who wait; nobody waits from now on."""
         self._seconds = 0
-        for over in self._waiting:
-            _end(over)
+        for number in list(self._ticks):
+            self._end(number)
+
+    def _tick_at(self, moment: float) -> asyncio.Event:
+        """The last tick until then; the one that is just over if there is none."""
+        number = math.floor(moment / _TICK)
+        if number not in self._ticks:
+            self._ticks[number] = asyncio.Event()
+            asyncio.get_running_loop().call_at(number * _TICK, self._end, number)
+        return self._ticks[number]
+
+    def _end(self, number: int) -> None:
+        if tick := self._ticks.pop(number, None):
+            tick.set()
 
     def _is_early(self, caller: str) -> bool:
         """Whether this is among the first refusals of `caller` in this second."""
@@ -63,8 +78,3 @@ class RefusalDelay:
             self._refused.clear()
         self._refused[caller] += 1
         return self._refused[caller] <= AT_ONCE
-
-
-def _end(over: asyncio.Future[None]) -> None:
-    if not over.done():
-        over.set_result(None)

@@ -1,9 +1,9 @@
 """Owns the secrets of clients: making them, and recognising who calls by one."""
 
-import base64
 import hashlib
 import hmac
 
+from tokensvc.domain import base64url
 from tokensvc.domain.client import Client
 from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.view import View
@@ -16,7 +16,7 @@ _NO_SECRET = bytes(32)
 
 def new_secret(randomness: Randomness) -> str:
     """Answer a secret that nobody has had."""
-    return _PREFIX + base64.urlsafe_b64encode(randomness(_BYTES)).rstrip(b"=").decode()
+    return _PREFIX + base64url.encode(randomness(_BYTES))
 
 
 def hash_secret(secret: str) -> bytes:

@@ -154,7 +154,7 @@ def check_order(order: IssueOrder) -> None:
         raise invalid("idempotency_key", f"idempotency_key is shorter than {_SHORTEST_IDEMPOTENCY_KEY} characters")
     if order.claims.keys() & RESERVED:
         raise invalid("claims", "claims names a reserved claim")
-    if len(_claims_json(order.claims).encode()) > bounds.MAX_CLAIMS_BYTES:
+    if order.claims and len(_claims_json(order.claims).encode()) > bounds.MAX_CLAIMS_BYTES:
         raise invalid("claims", f"claims is longer than {bounds.MAX_CLAIMS_BYTES} bytes")
 
 

@@ -1,9 +1,9 @@
 """Owns making the tokens of an answer: the signed access token and what is said beside it."""
 
-import base64
 import json
 from dataclasses import dataclass, field
 
+from tokensvc.domain import base64url
 from tokensvc.domain.access_token import AccessToken
 from tokensvc.domain.session import Grant
 from tokensvc.ports import AccessTokens, Randomness
@@ -48,7 +48,7 @@ class AccessTokenMinter:
             scopes=scopes,
             issued_at=now,
             expires_at=-(-(now + lifetime) // 1000) * 1000,
-            token_id=base64.urlsafe_b64encode(self._randomness(_TOKEN_ID_BYTES)).rstrip(b"=").decode(),
+            token_id=base64url.encode(self._randomness(_TOKEN_ID_BYTES)),
             started_at=grant.started_at,
             started_revision=grant.started_revision,
             session_id=grant.session_id,

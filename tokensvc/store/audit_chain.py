@@ -4,9 +4,9 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from json.encoder import encode_basestring
 from typing import Any
 
+import orjson
 from sqlalchemy import BigInteger, Connection, Row, bindparam, insert, select, update
 
 from tokensvc.domain.effects import AuditEvent
@@ -26,9 +26,7 @@ def link(before: str, chain: int, position: int, row: Sequence[Any]) -> str:
     The array has the chain, the position in it, and `row`: the columns of the table before these two, in their order,
     the first two of which are numbers and the others texts. It has no spaces, and escapes no more than it must.
     """
-    texts = ",".join(map(encode_basestring, row[2:]))
-    words = f"{before}[{chain},{position},{row[0]},{row[1]},{texts}]"
-    return digest_text(hashlib.sha256(words.encode()).digest())
+    return digest_text(hashlib.sha256(before.encode() + orjson.dumps([chain, position, *row])).digest())
 
 
 def follows(row: Row[Any], before: str) -> bool:

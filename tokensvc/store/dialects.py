@@ -1,11 +1,10 @@
 """Owns every difference between the databases that the statements care about."""
 
-import base64
-import json
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 from uuid import UUID
 
+import orjson
 from sqlalchemy import (
     Column,
     ColumnElement,
@@ -31,7 +30,7 @@ from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.dialects.sqlite import pysqlite
 from sqlalchemy.engine import Dialect as Driver
 
-_encode_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+from tokensvc.domain import base64url
 
 
 class _SessionUuid(TypeDecorator[str]):
@@ -42,11 +41,11 @@ class _SessionUuid(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Driver) -> UUID | None:  # noqa: ARG002 - the base passes it
         """From base64url."""
-        return None if value is None else UUID(bytes=base64.urlsafe_b64decode(value + "=="))
+        return None if value is None else UUID(bytes=base64url.decode_own(value))
 
     def process_result_value(self, value: UUID | None, dialect: Driver) -> str | None:  # noqa: ARG002 - the base passes it
         """To base64url."""
-        return None if value is None else base64.urlsafe_b64encode(value.bytes).rstrip(b"=").decode()
+        return None if value is None else base64url.encode(value.bytes)
 
 
 class _DigestBytes(TypeDecorator[str]):
@@ -66,12 +65,12 @@ class _DigestBytes(TypeDecorator[str]):
 
 def digest_text(digest: bytes) -> str:
     """A digest of 32 bytes in base64url, as rows have it."""
-    return base64.urlsafe_b64encode(digest)[:-1].decode()
+    return base64url.encode(digest)
 
 
 def digest_bytes(encoded: str) -> bytes:
     """The digest that `encoded` stands for."""
-    return base64.urlsafe_b64decode(encoded + "=")
+    return base64url.decode_own(encoded)
 
 
 SESSION_ID: Final = Text().with_variant(_SessionUuid(), "postgresql")
@@ -130,7 +129,7 @@ class SqliteDialect:
 
     def pack(self, name: str, rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
         """One JSON document."""
-        return {name: _encode_json(rows)}
+        return {name: orjson.dumps(rows).decode()}
 
     def insert(self, table: Table) -> sqlite.Insert:
         """SQLite's INSERT."""

@@ -1,10 +1,11 @@
 """Owns how domain values are written as rows and read back. What is absent from a JSON document has its default."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import orjson
 from sqlalchemy import RowMapping
 
 from tokensvc.domain.client import Client, Permission
@@ -16,8 +17,6 @@ from tokensvc.domain.session import Device, Grant, Session, Traces
 from tokensvc.ports import AuditRecord
 from tokensvc.store.dialects import digest_bytes
 from tokensvc.store.policy_rows import is_known, policy_from
-
-_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 # Session fields that change after Issue, each with a column of its own.
 CHANGING = (
@@ -122,7 +121,7 @@ def _grant_details(grant: Grant) -> str:
         "credential_digest": grant.credential_digest,
     }
     present = {name: value for name, value in details.items() if value not in (None, "", {}, ())}
-    return _compact(present) if present else ""
+    return _document(present) if present else ""
 
 
 def _details_from(text: str, device_id: str) -> dict[str, Any]:
@@ -171,7 +170,7 @@ def client_row(client: Client) -> dict[str, Any]:
         "client_id": client.client_id,
         "secret_hash": client.secret_hash,
         "disabled": client.disabled,
-        "details": _compact(details),
+        "details": _document(details),
         "created_at": client.created_at,
         "updated_at": client.updated_at,
     }
@@ -231,7 +230,7 @@ def audit_row(event: AuditEvent) -> tuple[Any, ...]:
         event.session_id,
         event.reason,
         event.ip,
-        _compact(event.details),
+        _document(event.details),
     )
 
 
@@ -258,3 +257,7 @@ def key_from(row: RowMapping) -> StoredKey:
 def key_row(key: StoredKey) -> dict[str, Any]:
     """The values of `key` by column."""
     return asdict(key)
+
+
+def _document(values: Mapping[str, Any]) -> str:
+    return orjson.dumps(values).decode()

@@ -31,6 +31,8 @@ class Found:
         """Take in `session`, with a revision and a moment for each barrier that it may have, None where it has none."""
         grant = session.grant
         self.sessions[grant.session_id] = session
+        if not any(cut_offs):
+            return
         keys = barrier_keys(grant.subject, grant.client_id, grant.device_id)
         for key, revision, issued_before in zip(keys, cut_offs[::2], cut_offs[1::2], strict=False):
             if revision is not None and issued_before is not None:

@@ -49,9 +49,11 @@ class WorkingSet:
 
     def barred(self, grant: Grant) -> bool:
         """Whether a barrier ends `grant`, one of this batch included."""
-        keys = barrier_keys(grant.subject, grant.client_id, grant.device_id)
-        found = (self._barriers.get(key) for key in keys)
-        return any(barrier.covers(grant.started_at, grant.started_revision) for barrier in found if barrier)
+        return bool(self._barriers) and any(
+            barrier.covers(grant.started_at, grant.started_revision)
+            for key in barrier_keys(grant.subject, grant.client_id, grant.device_id)
+            if (barrier := self._barriers.get(key)) is not None
+        )
 
     def run(self, units: Sequence[Unit[Any]]) -> None:
         """Decide all `units` in their order."""
