@@ -7,7 +7,7 @@ _PATIENCE = 6  # quiet steps
 _PATIENCE_OF_FEW = 2
 _FEW = 8
 _MOST_STEPS = 16
-_DENSE = 3  # in a step: a stream of fewer is not worth waiting for
+_DENSE = 2  # in a step: a stream of fewer is not worth waiting for, and of more a busy server cannot take many
 _PLENTY = 64
 _SOON = 4  # rounds
 _LATE = 64
@@ -33,7 +33,7 @@ class Gathering:
         Return when those expected are there, or when few came for six steps (those who were answered together are
         under way for a while, one after the other); for two where few are expected, who gain little by it. A constant
         stream would go on for ever: so return after sixteen steps too, or with so many that more of them gain little,
-        or when a step for every three that are expected is over, so that a thin stream is soon not waited for at all.
+        or when a step for every two that are expected is over, so that a thin stream is soon not waited for at all.
         """
         searching = self._rounds == 0
         patience = _PATIENCE if self._expected >= _FEW else _PATIENCE_OF_FEW
