@@ -30,7 +30,7 @@ from tokensvc.domain.policy import RefreshTokenFormat, TokenPolicy
 from tokensvc.services.clients import OPERATOR
 
 _ATTACKER: Final = "attacker"
-_HONEST_SESSIONS: Final = 200
+_HONEST_SESSIONS: Final = 2_000  # more than ever are in flight, also where a load holds them up for seconds
 _SEEN: Final = 50  # tokens of each format that the attacker changes
 _SETTINGS: Final = {"max_connection_age": "86400"}  # connections made anew in the middle would be measured too
 
