@@ -65,6 +65,12 @@ def test_a_thin_stream_is_soon_not_waited_for() -> None:
     assert set(came[-20:]) == {2}
 
 
+def test_it_waits_a_step_for_every_two_that_are_expected() -> None:
+    """Of those who come two in each step it does not wait for more than it expects."""
+    stream = [step * STEP + 0.0005 for step in range(99)] * 2
+    assert run(_rounds([0.0005] * 10, [*[0.0005], *stream[8:99], *stream[8:99]]))[1][1] <= 5
+
+
 def test_it_finds_out_that_there_are_more() -> None:
     """The fourth time it waits until no more come, and from then on for that many."""
     late = [0.0005, 0.0015]

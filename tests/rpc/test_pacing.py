@@ -4,6 +4,8 @@ import asyncio
 from collections import Counter
 from itertools import pairwise
 
+import pytest
+
 from tests.virtual_time import run
 from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.rpc.pacing import PaceCounts, Pacer
@@ -72,6 +74,40 @@ def test_few_callers_are_left_alone_after_a_try() -> None:
         return asyncio.get_running_loop().time()
 
     assert run(scenario()) < 1.1 * 10
+
+
+async def ticks(pacer: Pacer[None], seconds: float) -> int:
+    """How many ticks there are for a fast lone caller in that time."""
+    before, until = pacer.counts.ticks, asyncio.get_running_loop().time() + seconds
+    while asyncio.get_running_loop().time() < until:
+        await caller(pacer, 1, 0.0001, [])
+    return pacer.counts.ticks - before
+
+
+def test_tries_that_do_not_pay_become_rarer() -> None:
+    """At first there are three in half a second, at last one in 0.4, each of two ticks; so it stays."""
+
+    async def scenario() -> tuple[int, int, int]:
+        pacer = Pacer(TICK, nothing)
+        return await ticks(pacer, 0.5), await ticks(pacer, 40), await ticks(pacer, 40)
+
+    first, later, last = run(scenario())
+    assert first == 3 * 2
+    assert 2 * 95 < later <= 2 * 100
+    assert last == pytest.approx(later, abs=2)
+
+
+def test_after_a_try_that_has_paid_it_tries_again_soon() -> None:
+    """Who was under load is tried after 0.1 s and after 0.2 more, as at the beginning."""
+
+    async def scenario() -> int:
+        pacer = Pacer(TICK, nothing)
+        await ticks(pacer, 40)
+        await asyncio.gather(*(caller(pacer, 500, 0.002, []) for _ in range(64)))
+        await ticks(pacer, 0.1)  # until it sees that nobody else is left
+        return await ticks(pacer, 0.34)
+
+    assert run(scenario()) == 2 * 2
 
 
 def test_zero_turns_it_off() -> None:

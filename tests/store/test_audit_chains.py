@@ -150,6 +150,17 @@ async def test_values_of_other_types_are_found(
     assert (1, 2) in {(flaw.chain, flaw.position) for flaw in await flaws(store)}
 
 
+@pytest.mark.parametrize("column", ["base_hash", "sealed_hash"])
+@pytest.mark.parametrize("kind", [SQLITE], ids=["sqlite"], indirect=True)
+async def test_a_hash_of_another_type_in_the_row_of_a_chain_ends_no_check(
+    store: SqlStore, kind: Kind, path: Path, column: str
+) -> None:
+    """It is a flaw of that chain, and whoever prunes goes on with the others."""
+    tamper(kind, path, f"UPDATE audit_chains SET {column} = x'00' WHERE chain = 1")
+    assert [flaw.chain for flaw in await flaws(store)] == [1]
+    await store.prune(NOW, 100, audit_before=NOW + 1)
+
+
 def test_the_hash_is_what_the_documentation_says() -> None:
     """SHA-256 over the hash before, in base64url, and a JSON array: others can compute it too.
 

@@ -1,4 +1,4 @@
-"""Owns the segments of a JWT: written in one way, and read strictly, before anything in them is trusted (RFC 7515)."""
+"""Owns the segments of a JWT: read strictly as long as nothing in them is trusted (RFC 7515)."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Owns base64url without padding (RFC 7515, 2): written in one spelling, and read in no other."""
+"""Owns base64url without padding (RFC 7515, 2): of what others send only the spelling is read that we write."""
 
 import binascii
 
@@ -20,5 +20,5 @@ def decode(text: str) -> bytes | None:
 
 
 def decode_own(text: str) -> bytes:
-    """Read a `text` that we have written for certain; of any other it answers something, or raises ValueError."""
+    """Read a `text` that we have written; if it is another, the answer is anything, or ValueError is raised."""
     return binascii.a2b_base64(text.encode("ascii").translate(_STANDARD) + b"==")

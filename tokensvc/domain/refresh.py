@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from tokensvc.domain.binding import Verdict, judge
 from tokensvc.domain.client import Client
@@ -23,7 +23,12 @@ BINDING = f"{OWN_REASON}binding differs"
 REUSED = Refused(Reason.REFRESH_TOKEN_REUSED, "a consumed refresh token was presented: the session has been ended")
 UNBOUND = Refused(Reason.NOT_IMPLEMENTED, "tokens that are bound to a key are not offered yet")
 
-_Narrowed = tuple[tuple[str, ...], tuple[str, ...]]  # scopes and audiences
+
+class _Narrowed(NamedTuple):
+    """What the access token is for."""
+
+    scopes: tuple[str, ...]
+    audiences: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,7 @@ def _narrowed(attempt: RefreshAttempt, session: Session, policy: TokenPolicy) ->
     audiences = narrow_audiences(attempt.audiences, [one for one in session.grant.audiences if one in allowed])
     if isinstance(scopes, Refused):
         return scopes
-    return audiences if isinstance(audiences, Refused) else (scopes, audiences)
+    return audiences if isinstance(audiences, Refused) else _Narrowed(scopes, audiences)
 
 
 def _by_generation(

@@ -28,36 +28,36 @@ def to_claims(session: Session) -> Claims:
     } | _extras(session)
 
 
-def from_claims(read: Mapping[str, Any]) -> Session | None:
+def from_claims(claims: Mapping[str, Any]) -> Session | None:
     """Read the session of a token whose MAC was checked, so that we have written it; None if it is not all there."""
     try:
         grant = Grant(
-            read["sid"],
-            read["client_id"],
-            read["sub"],
-            tuple(read["scopes"]),
-            tuple(read["audiences"]),
-            read["started_at"],
-            read["started_revision"],
-            read["expires_at"],
-            read["idle_ttl"],
-            read["access_ttl"],
-            Device(*read.get("device", ())),
-            Traces(*read.get("login", ())),
-            read.get("location", ""),
-            read.get("auth_time"),
-            read.get("acr", ""),
-            tuple(read.get("amr", ())),
-            read.get("claims", ""),
-            read.get("credential_digest", ""),
+            claims["sid"],
+            claims["client_id"],
+            claims["sub"],
+            tuple(claims["scopes"]),
+            tuple(claims["audiences"]),
+            claims["started_at"],
+            claims["started_revision"],
+            claims["expires_at"],
+            claims["idle_ttl"],
+            claims["access_ttl"],
+            Device(*claims.get("device", ())),
+            Traces(*claims.get("login", ())),
+            claims.get("location", ""),
+            claims.get("auth_time"),
+            claims.get("acr", ""),
+            tuple(claims.get("amr", ())),
+            claims.get("claims", ""),
+            claims.get("credential_digest", ""),
         )
         return Session(
             grant,
-            read[GENERATION_CLAIM],
-            read["rotated_at"],
-            read["used_at"],
-            last_seen=Traces(*read.get("last_seen", ())),
-            last_location=read.get("last_location", ""),
+            claims[GENERATION_CLAIM],
+            claims["rotated_at"],
+            claims["used_at"],
+            last_seen=Traces(*claims.get("last_seen", ())),
+            last_location=claims.get("last_location", ""),
             is_stateless=True,
         )
     except KeyError:

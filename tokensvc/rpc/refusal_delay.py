@@ -1,4 +1,4 @@
-"""Owns slowing down who causes many refusals: who guesses has to wait for the answers, and takes nobody's time."""
+"""Owns slowing down who causes many refusals: who guesses has to wait for the answers, and takes little of our time."""
 
 import asyncio
 import math
@@ -11,7 +11,8 @@ DELAYED: Final = ABOUT_CREDENTIALS | {Reason.INVALID_REQUEST}
 """What callers get for bad requests, credentials and tokens, and no honest one gets all the time."""
 
 AT_ONCE: Final = 20  # refusals of a caller that are answered without delay in each second
-MOST_A_SECOND: Final = 300  # refusals that have waited, of all callers
+MOST_A_SECOND: Final = 300  # refusals of a caller that have waited
+LONGEST: Final = 5.0  # seconds on average, where many wait
 MOST_WAITING: Final = 10_000
 _SPREAD: Final = 0.5  # of the delay, up and down
 _GOLDEN: Final = 0.618033988749895  # steps of this size fill the unit interval evenly, however many there are
@@ -22,7 +23,7 @@ class RefusalDelay:
     """Lets refusals wait that are too many for their caller, for about so many seconds, which costs no work.
 
     Who sends the next call when the last one is answered sends one a second in place of each connection's thousand; and
-    where very many wait they wait longer, so that the answers together take a small part of a worker's time.
+    where very many of a caller wait they wait longer, so that all of them take a small part of a worker's time.
     Waiting answers are spread over time: coming back together, their callers would hold up others for a moment. But
     they go on ticks, a few together, because one by one the sending costs more than all else.
     """
@@ -33,7 +34,8 @@ class RefusalDelay:
         self._refused = Counter[str]()  # in this second, by caller
         self._second_ends = 0.0
         self._place = 0.0
-        self._waiting = 0
+        self.waiting = 0
+        self._waiting = Counter[str]()  # of these, by caller
         self._ticks: dict[int, asyncio.Event] = {}
 
     async def turn(self, caller: str, reason: Reason, most: float) -> None:
@@ -41,22 +43,30 @@ class RefusalDelay:
 
         Strangers are one caller, the empty one. When too many wait already, it is answered at once.
         """
-        if reason not in DELAYED or not self._seconds or self._is_early(caller) or self._waiting >= MOST_WAITING:
+        if reason not in DELAYED or not self._seconds or self._is_early(caller) or self.waiting >= MOST_WAITING:
             return
-        self._place = (self._place + _GOLDEN) % 1
-        seconds = max(self._seconds, self._waiting / MOST_A_SECOND) * (1 - _SPREAD + 2 * _SPREAD * self._place)
-        tick = self._tick_at(asyncio.get_running_loop().time() + min(seconds, most))
-        self._waiting += 1
+        tick = self._tick_at(asyncio.get_running_loop().time() + min(self._share_of(caller), most))
+        self._waiting[caller] += 1
+        self.waiting += 1
         try:
             await tick.wait()
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
+            self._waiting[caller] -= 1
+            if not self._waiting[caller]:
+                del self._waiting[caller]
 
     def stop(self) -> None:
         """Let all go on who wait; nobody waits from now on."""
         self._seconds = 0
         for number in list(self._ticks):
             self._end(number)
+
+    def _share_of(self, caller: str) -> float:
+        """How many seconds this refusal of `caller` has to wait."""
+        stretched = min(self._waiting[caller] / MOST_A_SECOND, LONGEST)
+        self._place = (self._place + _GOLDEN) % 1
+        return max(self._seconds, stretched) * (1 - _SPREAD + 2 * _SPREAD * self._place)
 
     def _tick_at(self, moment: float) -> asyncio.Event:
         """The last tick until then; the one that is just over if there is none."""

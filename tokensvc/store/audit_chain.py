@@ -33,7 +33,7 @@ def follows(row: Row[Any], before: str) -> bool:
     """Whether the event in `row`, all columns of it, was written at its place behind the one with the hash `before`."""
     try:
         return bool(link(before, row.chain, row.position, row[:_CONTENT]) == row.hash)
-    except TypeError:  # SQLite takes any value in any column
+    except (AttributeError, TypeError):  # SQLite takes any value in any column
         return False
 
 
