@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -110,16 +110,16 @@ async def running_service(
     fixed = {"data_dir": data_dir, "issuer": ISSUER, "linger_ms": 0, "refusal_delay": 0, "audit_addresses": True}
     settings = load_settings(fixed | flags)
     store: Store = MemoryStore() if memory else open_store(settings, clock)
-    randomness = FakeRandomness(str(data_dir))
-    keys = await open_keys(store, settings, clock, randomness)
-    server = build_server(store, keys, settings, clock, randomness, refusal_interval=_NEVER)
-    port = server.listen("127.0.0.1:0")
-    await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        clients = clients_of(store, clock)
-        yield Service(store, keys, clients, clock, channel, port, server, settings)
-    await server.stop(grace=5)
-    await store.close()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(store.close)
+        randomness = FakeRandomness(str(data_dir))
+        keys = await open_keys(store, settings, clock, randomness)
+        server = build_server(store, keys, settings, clock, randomness, refusal_interval=_NEVER)
+        port = server.listen("127.0.0.1:0")
+        await server.start()
+        stack.push_async_callback(server.stop, grace=5)
+        channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{port}"))
+        yield Service(store, keys, clients_of(store, clock), clock, channel, port, server, settings)
 
 
 @dataclass(frozen=True)

@@ -97,10 +97,12 @@ async def server_over(service: Service, store: Any) -> AsyncIterator[grpc.aio.Ch
 async def second_node(service: Service) -> AsyncIterator[grpc.aio.Channel]:
     """Another node on the same database file, with connections, keys and caches of its own."""
     store = open_store(service.settings, service.clock)
-    keys = await open_keys(store, service.settings, service.clock, FakeRandomness("second node"))
-    async with server_over(replace(service, keys=keys), store) as channel:
-        yield channel
-    await store.close()
+    try:
+        keys = await open_keys(store, service.settings, service.clock, FakeRandomness("second node"))
+        async with server_over(replace(service, keys=keys), store) as channel:
+            yield channel
+    finally:
+        await store.close()
 
 
 def through(caller: Caller, channel: grpc.aio.Channel) -> Caller:
