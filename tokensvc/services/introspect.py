@@ -107,8 +107,10 @@ class IntrospectTokens:
 
         The view is taken after the rows: what was revoked while they were read counts for every token alike.
         """
-        texts = dict.fromkeys(text for text in tokens if self._refresh_tokens.is_one(text))
-        if rows := await self._rows({text: token for text in texts if (token := self._refresh_tokens.open(text))}):
+        texts = {text for text in tokens if self._refresh_tokens.is_one(text)}
+        opened = {text: token for text in texts if (token := self._refresh_tokens.open(text))}
+        rows = await self._rows(opened) if opened else {}
+        if rows:
             return await self._store.view(min_revision=freshness.min_revision), rows
         if freshness.min_revision <= call.view.revision:
             return call.view, rows
