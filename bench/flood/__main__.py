@@ -1,5 +1,8 @@
 """`python -m bench.flood [--store postgres] [--tokens 1000000] [--in-flight 900]`: plays the attack.
 
+With the usual delay of refusals a million takes an hour; `--refusal-delay 0 --in-flight 64` asks in some minutes what they
+leave behind, and nothing about how others feel.
+
 Who waits behind many calls waits for good ones as for bad ones. So 64 empty RPCs in flight, and 64 introspections of
 good tokens, are measured too: what bad tokens do beyond these, their badness does.
 """
@@ -33,9 +36,9 @@ def main() -> None:
     plan = Plan(asked.tokens, asked.in_flight, asked.seconds, asked.rate)
     with (
         running_postgres() if asked.store == POSTGRES else nullcontext() as postgres,
-        prepared(asked.store, postgres) as scene,
+        prepared(asked.store, postgres, asked.refusal_delay) as scene,
     ):
-        report = {"store": asked.store, **Play(scene, plan).report()}
+        report = {"store": asked.store, "refusal_delay": asked.refusal_delay, **Play(scene, plan).report()}
     if asked.store == SQLITE:
         report["statements"] = asyncio.run(statements_of(min(asked.tokens, _TRACED)))
     if asked.json:
@@ -59,6 +62,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--seconds", type=float, default=20, help="of every other phase")
     parser.add_argument("--rate", type=float, default=50, help="honest refreshes, and introspections, a second")
+    parser.add_argument("--refusal-delay", type=float, default=1, help="the server's setting, in seconds")
     parser.add_argument("--json", type=Path, help="a file for the report")
     return parser.parse_args()
 

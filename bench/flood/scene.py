@@ -65,11 +65,12 @@ class Scene:
 
 
 @contextmanager
-def prepared(store: str, postgres: Postgres | None) -> Iterator[Scene]:
-    """The scene on a database of its own."""
+def prepared(store: str, postgres: Postgres | None, refusal_delay: float) -> Iterator[Scene]:
+    """The scene on a database of its own; `refusal_delay` is the server's setting."""
     with tempfile.TemporaryDirectory(prefix="tokensvc-flood-") as scratch, ExitStack() as stack:
-        deployment = Deployment(store, settings=_SETTINGS)
-        settings = {"data_dir": scratch, "database_url": "", "replica_url": "", **_SETTINGS}
+        chosen = {**_SETTINGS, "refusal_delay": str(refusal_delay)}
+        deployment = Deployment(store, settings=chosen)
+        settings = {"data_dir": scratch, "database_url": "", "replica_url": "", **chosen}
         database: Watched = WatchedSqlite(load_settings(settings).database_path)
         if store == POSTGRES:
             assert postgres is not None
