@@ -1,7 +1,7 @@
 """`python -m bench.flood [--store postgres] [--tokens 1000000] [--in-flight 900]`: plays the attack.
 
-With the usual delay of refusals a million takes an hour; `--refusal-delay 0 --in-flight 64` asks in some minutes what they
-leave behind, and nothing about how others feel.
+With the usual delay of refusals a million takes an hour. `--refusal-delay 0 --in-flight 64` asks in some minutes what
+they leave behind, and nothing about how others feel.
 
 Who waits behind many calls waits for good ones as for bad ones. So 64 empty RPCs in flight, and 64 introspections of
 good tokens, are measured too: what bad tokens do beyond these, their badness does.
