@@ -50,6 +50,7 @@ LAYERS = {
 EXCEPTIONS = {
     ("tokensvc.cli.serving", "tokensvc.crypto.wrapping"): "RootKeyError is shown to the operator in its own words",
     ("tokensvc.cli.local", "tokensvc.rpc.errors"): "a command fails with the code that a call to a server would have",
+    ("tokensvc.cli.audit", "tokensvc.rpc.audit_service"): "the header with the place to go on is named in one place",
     ("tokensvc.cli.calling", "tokensvc.rpc.errors"): "the trailer with an error's details is named in one place",
 }
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from tokensvc.crypto.segments import decode_object, encode_object, encode_segment
+from tokensvc.crypto.segments import decode_object, encode_object
+from tokensvc.domain import base64url
 from tokensvc.domain.errors import Reason
 from tokensvc.domain.refresh_token import JWT_TYPE, PREFIX
 
@@ -41,7 +42,7 @@ def _truncated(genuine: Genuine) -> str:
 
 def _unsigned(tokens: Sequence[str]) -> str:
     """Header and claims of a good one with a random tag."""
-    return f"{secrets.choice(tokens).rpartition('.')[0]}.{encode_segment(secrets.token_bytes(32))}"
+    return f"{secrets.choice(tokens).rpartition('.')[0]}.{base64url.encode(secrets.token_bytes(32))}"
 
 
 def _of_another(tokens: Sequence[str]) -> str:
@@ -60,7 +61,7 @@ def _raw(genuine: Genuine) -> bytearray:
 
 
 def _opaque(raw: bytearray) -> str:
-    return PREFIX + encode_segment(bytes(raw))
+    return PREFIX + base64url.encode(bytes(raw))
 
 
 FORGERIES: Final[Mapping[str, Callable[[Genuine], str]]] = {

@@ -23,9 +23,9 @@ from tokensvc.cli.values import MOMENT
 from tokensvc.config import Settings
 from tokensvc.domain.policy import DAY
 from tokensvc.ports import LAST_NUMBER, NO_CHAIN, AuditHead, AuditVerdict
+from tokensvc.rpc.audit_service import AFTER_KEY
 from tokensvc.services.paging import DEFAULT_PAGE, LARGEST_PAGE
 
-_AFTER_KEY = "tokensvc-after-sequence"  # the initial metadata of WatchAuditEvents
 _COLUMNS = ("sequence", "time", "type", "caller", "client_id", "subject", "session_id", "reason", "ip")
 
 
@@ -129,7 +129,7 @@ def _watch(server: Connection, request: pb.WatchAuditEventsRequest) -> Iterator[
     def begin(request: pb.WatchAuditEventsRequest, **options: Any) -> Any:
         nonlocal reached
         stream = server.audit.WatchAuditEvents(request, **options)
-        reached = int(dict(stream.initial_metadata()).get(_AFTER_KEY, 0))
+        reached = int(dict(stream.initial_metadata()).get(AFTER_KEY, 0))
         return stream
 
     try:

@@ -7,14 +7,8 @@ import jwt
 from jwt.algorithms import Algorithm
 
 from tokensvc.crypto.key_ring import SigningKey
-from tokensvc.crypto.segments import (
-    SEGMENTS,
-    decode_object,
-    decode_segment,
-    encode_any_object,
-    encode_object,
-    encode_segment,
-)
+from tokensvc.crypto.segments import SEGMENTS, decode_object, encode_any_object, encode_object
+from tokensvc.domain import base64url
 from tokensvc.domain.access_token import AccessToken, from_claims, to_claims
 from tokensvc.domain.bounds import MAX_TOKEN
 
@@ -40,7 +34,7 @@ class AccessTokenSigner:
         encode = encode_any_object if token.claims else encode_object
         signing_input = f"{self._header}.{encode(to_claims(token))}"
         signature = self._algorithms[self._active.key_id].sign(signing_input.encode("ascii"), self._active.private)
-        return f"{signing_input}.{encode_segment(signature)}"
+        return f"{signing_input}.{base64url.encode(signature)}"
 
     def verify(self, text: str) -> AccessToken | None:
         """Read a JWT; None unless it is genuine and well-formed. Says nothing about its lifetime."""
@@ -49,7 +43,7 @@ class AccessTokenSigner:
         signing_input, _, signature_segment = text.rpartition(".")
         header_segment, _, claims_segment = signing_input.partition(".")
         key = self._named_key(header_segment)
-        signature = decode_segment(signature_segment)
+        signature = base64url.decode(signature_segment)
         if key is None or signature is None:
             return None
         if not self._algorithms[key.key_id].verify(signing_input.encode("ascii"), key.public, signature):

@@ -10,7 +10,8 @@ import hmac
 from collections.abc import Mapping
 
 from tokensvc.crypto.key_ring import RefreshTokenMac
-from tokensvc.crypto.segments import SEGMENTS, decode_own_object, decode_segment, encode_object, encode_segment
+from tokensvc.crypto.segments import SEGMENTS, decode_own_object, encode_object
+from tokensvc.domain import base64url
 from tokensvc.domain.access_token import Claims
 from tokensvc.domain.bounds import MAX_TOKEN
 from tokensvc.domain.policy import RefreshTokenFormat
@@ -74,7 +75,7 @@ class RefreshTokenFormats:
             "iat": session.rotated_at // 1000,
             "exp": grant.expires_at // 1000,
             GENERATION_CLAIM: session.generation,
-            HANDLE_CLAIM: encode_segment(handle),
+            HANDLE_CLAIM: base64url.encode(handle),
         }
 
     def _sealed(self, header: str, claims: Claims) -> str:
@@ -98,7 +99,7 @@ class RefreshTokenFormats:
 
 def _from_claims(key_id: int, claims: Claims, session: Session | None) -> RefreshToken | None:
     encoded, generation = claims.get(HANDLE_CLAIM), claims.get(GENERATION_CLAIM)
-    handle = decode_segment(encoded) if isinstance(encoded, str) else None
+    handle = base64url.decode(encoded) if isinstance(encoded, str) else None
     if handle is None or len(handle) != HANDLE_BYTES:
         return None
     if not isinstance(generation, int) or isinstance(generation, bool) or not 0 <= generation <= MAX_GENERATION:
@@ -115,4 +116,4 @@ def _tag(mac: hmac.HMAC, signing_input: str) -> str:
     # hmac.digest gives up the interpreter's lock, and getting it back beside a busy writer costs more than the hash.
     seal = mac.copy()
     seal.update(signing_input.encode("ascii"))
-    return encode_segment(seal.digest())
+    return base64url.encode(seal.digest())

@@ -10,24 +10,22 @@ from tokensvc.domain.access_token import Claims
 
 SEGMENTS = 3
 
-encode_segment, decode_segment = base64url.encode, base64url.decode
-
 _encode_any_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def encode_object(value: Mapping[str, object]) -> str:
     """Write a JSON object of our own making as a segment: its integers need no more than 64 bits."""
-    return encode_segment(orjson.dumps(value))
+    return base64url.encode(orjson.dumps(value))
 
 
 def encode_any_object(value: Mapping[str, object]) -> str:
     """The same of one in which a caller has put what it likes; it is as long as Issue has reckoned."""
-    return encode_segment(_encode_any_json(value).encode())
+    return base64url.encode(_encode_any_json(value).encode())
 
 
 def decode_object(segment: str) -> Claims | None:
     """Decode a JSON object; None if it is none, names a member twice, or is nested too deeply."""
-    data = decode_segment(segment)
+    data = base64url.decode(segment)
     if data is None:
         return None
     try:

@@ -16,7 +16,9 @@ from tokensvc.services.audit import AuditListing, AuditTrail, page_behind
 from tokensvc.services.call import Call
 
 DESCRIPTOR = pb.DESCRIPTOR.services_by_name["AuditService"]
-_AFTER_KEY: Final = "tokensvc-after-sequence"
+AFTER_KEY: Final = "tokensvc-after-sequence"
+"""Of the initial metadata of WatchAuditEvents."""
+
 _LARGEST_PAGE: Final = 3 * 1024 * 1024  # bytes, of the 4 MiB that gRPC's clients take unless they are told otherwise
 
 
@@ -51,7 +53,7 @@ class AuditService:
         """The events that follow one another."""
         watch = await self.trail.watch(_filter(request.filter), request.after_sequence)
         messages = (pb.WatchAuditEventsResponse(event=_message(record)) async for record in watch.records)
-        return Stream({_AFTER_KEY: str(watch.after)}, messages)
+        return Stream({AFTER_KEY: str(watch.after)}, messages)
 
 
 def _filter(message: pb.AuditFilter) -> AuditFilter:

@@ -34,9 +34,13 @@ class RefusalDelay:
         self._refused = Counter[str]()  # in this second, by caller
         self._second_ends = 0.0
         self._place = 0.0
-        self.waiting = 0
-        self._waiting = Counter[str]()  # of these, by caller
+        self._waiting = Counter[str]()  # by caller
         self._ticks: dict[int, asyncio.Event] = {}
+
+    @property
+    def waiting(self) -> int:
+        """How many refusals wait."""
+        return self._waiting.total()
 
     async def turn(self, caller: str, reason: Reason, most: float) -> None:
         """Return when the refusal of `caller` may be answered, after `most` seconds at the latest.
@@ -45,13 +49,11 @@ class RefusalDelay:
         """
         if reason not in DELAYED or not self._seconds or self._is_early(caller) or self.waiting >= MOST_WAITING:
             return
-        tick = self._tick_at(asyncio.get_running_loop().time() + min(self._share_of(caller), most))
+        tick = self._tick_at(asyncio.get_running_loop().time() + min(self._seconds_for(caller), most))
         self._waiting[caller] += 1
-        self.waiting += 1
         try:
             await tick.wait()
         finally:
-            self.waiting -= 1
             self._waiting[caller] -= 1
             if not self._waiting[caller]:
                 del self._waiting[caller]
@@ -62,7 +64,7 @@ class RefusalDelay:
         for number in list(self._ticks):
             self._end(number)
 
-    def _share_of(self, caller: str) -> float:
+    def _seconds_for(self, caller: str) -> float:
         """How many seconds this refusal of `caller` has to wait."""
         stretched = min(self._waiting[caller] / MOST_A_SECOND, LONGEST)
         self._place = (self._place + _GOLDEN) % 1

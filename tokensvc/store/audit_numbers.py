@@ -2,13 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, literal, select
+from sqlalchemy import Connection, Row, select
 
 from tokensvc.domain.policy import HOUR
 from tokensvc.store import schema
-from tokensvc.store.dialects import Dialect, SqliteDialect
-
-_SEQUENCE = schema.audit_events.c.sequence
+from tokensvc.store.dialects import Dialect
 
 
 class AuditNumbers:
@@ -20,7 +18,7 @@ class AuditNumbers:
     """
 
     def __init__(self, dialect: Dialect, audit_before: int) -> None:
-        self._has_no_gaps = isinstance(dialect, SqliteDialect)
+        self._has_no_gaps = dialect.draws_without_gaps
         self._young_from = audit_before + HOUR
         self._number = self._at = 0
         self._missing = 0
@@ -46,6 +44,4 @@ class AuditNumbers:
 
 def last_number(connection: Connection, dialect: Dialect) -> int:
     """The highest number, as the database knows it: on SQLite the last one given, whether or not its event is there."""
-    if isinstance(dialect, SqliteDialect):
-        return int(connection.execute(select(dialect.draw(schema.audit_events, literal(0)))).scalar_one())
-    return connection.execute(select(func.max(_SEQUENCE))).scalar() or 0
+    return int(connection.execute(select(dialect.last_drawn(schema.audit_events))).scalar_one())

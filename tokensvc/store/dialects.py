@@ -85,6 +85,9 @@ class Dialect(Protocol):
     driver: Driver
     """How SQLAlchemy writes statements for it, with parameters by their places."""
 
+    draws_without_gaps: bool
+    """Whether a number that was drawn is that of a row, unless that was deleted."""
+
     def execute(self, connection: Connection, sql: str, arguments: Sequence[Any]) -> Sequence[Sequence[Any]]:
         """Have the driver execute `sql` and answer the rows; errors are the driver's own."""
 
@@ -106,11 +109,15 @@ class Dialect(Protocol):
     def drawn(self, answer: Any, count: int) -> Sequence[int]:
         """The numbers in the answer to `draw`, the lowest first."""
 
+    def last_drawn(self, table: Table) -> ColumnElement[int]:
+        """The highest number of `table` that the database knows of, zero if there is none."""
+
 
 class SqliteDialect:
     """Rows travel as one JSON array: a statement for each row would hand the interpreter's lock back and forth."""
 
     driver: Driver = pysqlite.dialect()
+    draws_without_gaps = True
 
     def execute(self, connection: Connection, sql: str, arguments: Sequence[Any]) -> Sequence[Sequence[Any]]:
         """By the driver's connection."""
@@ -140,19 +147,24 @@ class SqliteDialect:
         return func.max(one, other)
 
     def draw(self, table: Table, count: ColumnElement[int]) -> ColumnElement[Any]:  # noqa: ARG002 - any number
-        """The last number, which SQLite keeps for a table with AUTOINCREMENT: nobody else writes meanwhile."""
-        found: Select[Any] = select(literal_column("seq")).select_from(text("sqlite_sequence"))
-        return func.coalesce(found.where(literal_column("name") == table.name).scalar_subquery(), 0)
+        """The last number: nobody else writes meanwhile."""
+        return self.last_drawn(table)
 
     def drawn(self, answer: Any, count: int) -> Sequence[int]:
         """Those that follow."""
         return range(answer + 1, answer + 1 + count)
+
+    def last_drawn(self, table: Table) -> ColumnElement[int]:
+        """What SQLite keeps for a table with AUTOINCREMENT, whether or not the row is still there."""
+        found: Select[Any] = select(literal_column("seq")).select_from(text("sqlite_sequence"))
+        return func.coalesce(found.where(literal_column("name") == table.name).scalar_subquery(), 0)
 
 
 class PostgresDialect:
     """Rows travel as one array for each column."""
 
     driver: Driver = asyncpg.dialect()  # type: ignore[no-untyped-call]
+    draws_without_gaps = False  # a transaction that fails gives none back
 
     def execute(self, connection: Connection, sql: str, arguments: Sequence[Any]) -> Sequence[Sequence[Any]]:
         """By the driver's connection, which prepares every statement once."""
@@ -190,3 +202,7 @@ class PostgresDialect:
     def drawn(self, answer: Any, count: int) -> Sequence[int]:  # noqa: ARG002 - they are all there
         """In their order."""
         return sorted(answer)
+
+    def last_drawn(self, table: Table) -> ColumnElement[int]:
+        """The highest number that is there."""
+        return func.coalesce(select(func.max(table.columns[0])).scalar_subquery(), 0)
