@@ -37,13 +37,19 @@ async def _rounds(*rounds: Sequence[float]) -> list[tuple[int, float]]:
         pytest.param([0.0015] * 3, 3, 4, id="a quiet step may be followed by more"),
         pytest.param([0.0005, 0.0005, 0.0005, 0.0035], 3, 3, id="one comes too late"),
         pytest.param([step * STEP + 0.0005 for step in range(99)], 2, 2, id="few in a step are as good as none"),
-        pytest.param([step * STEP + 0.0005 for step in range(99)] * 2, 32, 16, id="they come for ever"),
+        pytest.param([step * STEP + 0.0005 for step in range(99)] * 2, 8, 4, id="they come for ever"),
         pytest.param([0.0005] * 70, 70, 1, id="more than plenty"),
     ],
 )
-def test_the_first_time_it_waits_until_no_more_come(arrivals: Sequence[float], came: int, steps: float) -> None:
-    """It returns after two steps that brought few, after sixteen steps, or with plenty."""
+def test_the_first_time_it_hopes_for_eight(arrivals: Sequence[float], came: int, steps: float) -> None:
+    """It returns after two steps that brought few, after the four that eight need, or when they are there."""
     assert run(_rounds(arrivals)) == [(came, steps)]
+
+
+def test_a_search_hopes_for_twice_as_many() -> None:
+    """While more come it searches every fourth time, for up to sixteen steps."""
+    endless = [step * STEP + 0.0005 for step in range(99)] * 2
+    assert run(_rounds(*[endless] * 13))[::4] == [(8, 4), (16, 8), (32, 16), (32, 16)]
 
 
 def test_afterwards_it_waits_for_as_many() -> None:

@@ -17,8 +17,8 @@ class Gathering:
     """Waits for those who are likely to come, in steps of so many seconds.
 
     Callers that are answered together come back together, about as many as before: so it is enough to wait for as many.
-    When fewer come, fewer and fewer are expected. Whether there are more is found out by waiting, now and then, until
-    no more come; so groups that have formed apart merge. The longer there were none, the rarer that is.
+    When fewer come, fewer and fewer are expected. Whether there are more is found out by waiting, now and then, for
+    twice as many; so groups that have formed apart merge. The longer there were none, the rarer that is.
     """
 
     def __init__(self, step: float) -> None:
@@ -33,12 +33,13 @@ class Gathering:
         Return when those expected are there, or when few came for six steps (those who were answered together are
         under way for a while, one after the other); for two where few are expected, who gain little by it. A constant
         stream would go on for ever: so return after sixteen steps too, or with so many that more of them gain little,
-        or when a step for every two that are expected is over, so that a thin stream is soon not waited for at all.
+        or when a step for every two that are hoped for is over, so that a thin stream is soon not waited for at all.
         """
         searching = self._rounds == 0
+        hoped = max(2 * self._expected, _FEW) if searching else self._expected
         patience = _PATIENCE if self._expected >= _FEW else _PATIENCE_OF_FEW
-        enough = _PLENTY if searching else min(self._expected, _PLENTY)
-        most = _MOST_STEPS if searching else min(max(self._expected // _DENSE, _PATIENCE_OF_FEW), _MOST_STEPS)
+        enough = min(hoped, _PLENTY)
+        most = min(max(hoped // _DENSE, _PATIENCE_OF_FEW), _MOST_STEPS)
         quiet = 0
         for _ in range(most):
             before = count()

@@ -6,25 +6,30 @@ from typing import Any
 
 from bench.scale import growth, hot, plot, pruning, view
 from bench.scale.database import filled
+from bench.scale.growth import Scene
 from bench.scale.plot import RESULTS
 from bench.scale.sessions import Population, expired, living
 
 
 def main() -> None:
-    """Measure each size, pruning at the largest one, and refreshing over and over."""
+    """Measure all sizes in turns, then pruning at the largest one, and refreshing over and over."""
     asked = _arguments()
-    results: dict[str, Any] = {"view": view.measure(), "sizes": []}
-    for size in asked.sizes:
-        to_prune = asked.prune if size == max(asked.sizes) else 0
-        with filled([expired(to_prune), living(size)]) as database:
-            population = Population(size, database.mac)
-            results["sizes"].append(growth.measure(database, population, size))
+    results: dict[str, Any] = {"view": view.measure()}
+    contents = [[expired(asked.prune if size == max(asked.sizes) else 0), living(size)] for size in asked.sizes]
+    with filled(*contents) as databases:
+        scenes = [
+            Scene(database, size, Population(size, database.mac))
+            for database, size in zip(databases, asked.sizes, strict=True)
+        ]
+        results["huge_pages"] = databases[0].sql("SHOW huge_pages_status")
+        results["sizes"] = growth.measure(scenes)
+        _keep(results)
+        if asked.prune:
+            largest = max(scenes, key=lambda scene: scene.sessions)
+            results["prune"] = pruning.measure(largest.database, largest.population)
             _keep(results)
-            if to_prune:
-                results["prune"] = pruning.measure(database, population)
-                _keep(results)
     if asked.hot:
-        with filled([]) as database:
+        with filled([]) as (database,):
             results["hot"] = hot.measure(database, asked.hot)
             _keep(results)
     print(json.dumps(results, indent=1))

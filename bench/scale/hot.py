@@ -24,7 +24,7 @@ def measure(database: Filled, refreshes: int) -> dict[str, Any]:
         left, seconds = left - result.completed, seconds + result.seconds
     statistics = _statistics(database, _SESSIONS * refreshes)
     after = database.sizes("sessions")
-    database.postgres.sql("VACUUM sessions")
+    database.sql("VACUUM sessions")
     audit = database.sizes("audit_events")
     return {
         "sessions": _SESSIONS,
@@ -45,7 +45,7 @@ def _statistics(database: Filled, updates: int) -> dict[str, int]:
     give_up = time.monotonic() + _STATISTICS_SECONDS
     while True:
         query = f"SELECT {', '.join(_STATISTICS)} FROM pg_stat_user_tables WHERE relname = 'sessions'"  # noqa: S608
-        numbers = map(int, database.postgres.sql(query).split("|"))
+        numbers = map(int, database.sql(query).split("|"))
         statistics = dict(zip(_STATISTICS, numbers, strict=True))
         if statistics["n_tup_upd"] >= updates or time.monotonic() > give_up:
             return statistics

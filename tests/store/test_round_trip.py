@@ -8,7 +8,7 @@ from itertools import count
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.store.samples import sid, stored, writing
+from tests.store.samples import a_session, sid, stored, writing
 from tokensvc.domain.policy import MAX_ACCESS_TTL
 from tokensvc.domain.refresh_token import MAX_GENERATION
 from tokensvc.domain.session import Device, Grant, Session, Traces
@@ -75,6 +75,15 @@ async def test_every_field_of_new_sessions_is_read_back(store: Store, drawn: lis
     await asyncio.gather(*(store.commit(writing(session=session)) for session in sessions))
     found = await store.sessions_by_id([session.grant.session_id for session in sessions])
     assert [found[session.grant.session_id].session for session in sessions] == sessions
+
+
+async def test_however_many_are_begun_together_each_is_there(store: Store) -> None:
+    """No session is lost or mixed with another, whatever numbers of rows a statement of the database takes."""
+    for number in (1, 2, 63, 64, 65, 150):
+        sessions = [a_session(f"{place} of {number}", subject=f"user-{place}") for place in range(number)]
+        await asyncio.gather(*(store.commit(writing(session=session)) for session in sessions))
+        found = await store.sessions_by_id([session.grant.session_id for session in sessions])
+        assert [found[session.grant.session_id].session for session in sessions] == sessions
 
 
 @sharing_a_store

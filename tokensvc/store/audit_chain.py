@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, Connection, Row, bindparam, insert, select, update
+from sqlalchemy import BigInteger, Connection, Row, bindparam, insert, update
 
 from tokensvc.domain.effects import AuditEvent
 from tokensvc.store import schema
@@ -81,9 +81,6 @@ class AuditWriter:
             .values(head_position=count, head_at=bindparam("at"))
             .returning(_CHAINS.c.chain, draw),
         )
-        columns = list(schema.audit_events.columns)
-        rows = select(dialect.rowset("new", columns))
-        self._insert = Prepared(dialect, insert(schema.audit_events).from_select(columns, rows))
 
     def write(self, connection: Connection, events: Sequence[AuditEvent]) -> None:
         """Append `events` in the transaction of `connection`."""
@@ -97,7 +94,7 @@ class AuditWriter:
             row = (sequence, *audit_row(event if self._keeps_addresses else event.without_addresses()))
             digest = link(digest, end.chain, position, row)
             rows.append((*row, end.chain, position, digest))
-        self._insert.run(connection, **self._dialect.pack("new", rows))
+        self._dialect.insert_rows(connection, schema.audit_events, rows)
         self._written = _End(end.chain, position, digest)
 
     def has_committed(self) -> None:

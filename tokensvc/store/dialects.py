@@ -1,6 +1,8 @@
 """Owns every difference between the databases that the statements care about."""
 
 from collections.abc import Sequence
+from functools import cache
+from itertools import chain
 from typing import Any, Final, Protocol
 from uuid import UUID
 
@@ -19,6 +21,7 @@ from sqlalchemy import (
     bindparam,
     cast,
     func,
+    insert,
     literal_column,
     select,
     text,
@@ -31,6 +34,7 @@ from sqlalchemy.dialects.sqlite import pysqlite
 from sqlalchemy.engine import Dialect as Driver
 
 from tokensvc.domain import base64url
+from tokensvc.store.prepared import Executes, Prepared
 
 
 class _SessionUuid(TypeDecorator[str]):
@@ -78,24 +82,23 @@ DIGEST: Final = Text().with_variant(_DigestBytes(), "postgresql")
 
 Insert = sqlite.Insert | postgresql.Insert
 
+_MOST_ROWS: Final = 64  # in one statement of SQLite's
 
-class Dialect(Protocol):
+
+class Dialect(Executes, Protocol):
     """How one kind of database takes a set of rows in one statement, and compares."""
-
-    driver: Driver
-    """How SQLAlchemy writes statements for it, with parameters by their places."""
 
     draws_without_gaps: bool
     """Whether a number that was drawn is that of a row, unless that was deleted."""
-
-    def execute(self, connection: Connection, sql: str, arguments: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        """Have the driver execute `sql` and answer the rows; errors are the driver's own."""
 
     def rowset(self, name: str, columns: Sequence[Column[Any]]) -> FromClause:
         """A table made of the parameter `name`, with the names and types of `columns`."""
 
     def pack(self, name: str, rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
         """The statement parameters that carry `rows` to `rowset(name, ...)`."""
+
+    def insert_rows(self, connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+        """Insert `rows`, which have the columns of `table` in their order; errors are the driver's own."""
 
     def insert(self, table: Table) -> Insert:
         """An INSERT that can say ON CONFLICT."""
@@ -114,7 +117,11 @@ class Dialect(Protocol):
 
 
 class SqliteDialect:
-    """Rows travel as one JSON array: a statement for each row would hand the interpreter's lock back and forth."""
+    """Rows travel together: a statement for each would hand the interpreter's lock back and forth.
+
+    Those that others are joined with are one JSON array. To insert them so takes three times as long as value by value,
+    which needs a statement for each number of rows; every number is the sum of few powers of two.
+    """
 
     driver: Driver = pysqlite.dialect()
     draws_without_gaps = True
@@ -138,6 +145,15 @@ class SqliteDialect:
         """One JSON document."""
         return {name: orjson.dumps(rows).decode()}
 
+    def insert_rows(self, connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+        """By VALUES."""
+        done = 0
+        while left := len(rows) - done:
+            count = min(1 << (left.bit_length() - 1), _MOST_ROWS)
+            values = list(chain.from_iterable(rows[done : done + count]))
+            self.execute(connection, _insert_values(table, count), values)
+            done += count
+
     def insert(self, table: Table) -> sqlite.Insert:
         """SQLite's INSERT."""
         return sqlite.insert(table)
@@ -158,6 +174,11 @@ class SqliteDialect:
         """What SQLite keeps for a table with AUTOINCREMENT, whether or not the row is still there."""
         found: Select[Any] = select(literal_column("seq")).select_from(text("sqlite_sequence"))
         return func.coalesce(found.where(literal_column("name") == table.name).scalar_subquery(), 0)
+
+
+@cache
+def _insert_values(table: Table, count: int) -> str:
+    return str(insert(table).values([tuple(table.columns.keys())] * count).compile(dialect=SqliteDialect.driver))
 
 
 class PostgresDialect:
@@ -184,6 +205,10 @@ class PostgresDialect:
         """A list for each column."""
         return {f"{name}_{place}": list(values) for place, values in enumerate(zip(*rows, strict=True))}
 
+    def insert_rows(self, connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+        """By one statement for any number of them."""
+        _insert_arrays(table).run(connection, **self.pack("new", rows))
+
     def insert(self, table: Table) -> postgresql.Insert:
         """PostgreSQL's INSERT."""
         return postgresql.insert(table)
@@ -206,3 +231,9 @@ class PostgresDialect:
     def last_drawn(self, table: Table) -> ColumnElement[int]:
         """The highest number that is there."""
         return func.coalesce(select(func.max(table.columns[0])).scalar_subquery(), 0)
+
+
+@cache
+def _insert_arrays(table: Table) -> Prepared:
+    dialect, columns = PostgresDialect(), list(table.columns)
+    return Prepared(dialect, insert(table).from_select(columns, select(dialect.rowset("new", columns))))

@@ -1,14 +1,23 @@
 """Owns statements that run all the time: compiled once, and given to the driver without SQLAlchemy in between."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection
+from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
-from tokensvc.store.dialects import Dialect
-
 _Convert = Callable[[Any], Any] | None
+
+
+class Executes(Protocol):
+    """What a statement has to know of its database."""
+
+    driver: Dialect
+    """How SQLAlchemy writes statements for it, with parameters by their places."""
+
+    def execute(self, connection: Connection, sql: str, arguments: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """Have the driver execute `sql` and answer the rows; errors are the driver's own."""
 
 
 class Prepared:
@@ -18,14 +27,15 @@ class Prepared:
     and several times as long as SQLite does.
     """
 
-    def __init__(self, dialect: Dialect, statement: Any) -> None:
-        compiled = statement.compile(dialect=dialect.driver)
-        self._dialect = dialect
+    def __init__(self, database: Executes, statement: Any) -> None:
+        driver = database.driver
+        compiled = statement.compile(dialect=driver)
+        self._database = database
         self._sql = str(compiled)
         self._parameters = [
-            (name, compiled.params[name], _writer(dialect, compiled.binds[name].type)) for name in compiled.positiontup
+            (name, compiled.params[name], _writer(driver, compiled.binds[name].type)) for name in compiled.positiontup
         ]
-        readers = [_reader(dialect, column.type) for column in statement.exported_columns]
+        readers = [_reader(driver, column.type) for column in statement.exported_columns]
         self._readers = [(place, reader) for place, reader in enumerate(readers) if reader]
 
     def run(self, connection: Connection, **values: Any) -> Sequence[Sequence[Any]]:
@@ -37,7 +47,7 @@ class Prepared:
         for name, default, write in self._parameters:
             value = values.get(name, default)
             arguments.append(write(value) if write else value)
-        rows = self._dialect.execute(connection, self._sql, arguments)
+        rows = self._database.execute(connection, self._sql, arguments)
         return [self._read(row) for row in rows] if self._readers else rows
 
     def _read(self, row: Sequence[Any]) -> Sequence[Any]:
@@ -47,9 +57,9 @@ class Prepared:
         return columns
 
 
-def _writer(dialect: Dialect, kind: TypeEngine[Any]) -> _Convert:
-    return kind.dialect_impl(dialect.driver).bind_processor(dialect.driver)
+def _writer(driver: Dialect, kind: TypeEngine[Any]) -> _Convert:
+    return kind.dialect_impl(driver).bind_processor(driver)
 
 
-def _reader(dialect: Dialect, kind: TypeEngine[Any]) -> _Convert:
-    return kind.dialect_impl(dialect.driver).result_processor(dialect.driver, None)
+def _reader(driver: Dialect, kind: TypeEngine[Any]) -> _Convert:
+    return kind.dialect_impl(driver).result_processor(driver, None)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from tokensvc.domain.client import Client
 from tokensvc.domain.revocation import BARRIERS, Barrier, BarrierKey, LogEntry
@@ -30,8 +30,6 @@ class Batch:
     def __init__(self, dialect: Dialect, sessions: SessionReader, *, audit_addresses: bool) -> None:
         self._dialect = dialect
         self._sessions = sessions
-        self._insert_sessions = self._insert(schema.sessions)
-        self._insert_log = self._insert(schema.revocation_log)
         self._audit = AuditWriter(dialect, addresses=audit_addresses)
         self._raise_barriers = self._upsert_barriers()
         changes = dialect.rowset("changes", [schema.sessions.c[name] for name in ("session_id", *CHANGING)])
@@ -69,7 +67,7 @@ class Batch:
 
     def _write_sessions(self, connection: Connection, rows: WorkingSet) -> None:
         if new := rows.new_sessions:
-            self._insert_sessions.run(connection, **self._pack(list(map(session_row, new))))
+            self._dialect.insert_rows(connection, schema.sessions, list(map(session_row, new)))
         if changed := rows.changed_sessions:
             values = [(session.grant.session_id, *changing_values(session)) for session in changed]
             self._update_sessions.run(connection, **self._dialect.pack("changes", values))
@@ -82,18 +80,10 @@ class Batch:
         ((reached,),) = self._advance.run(connection, count=count)
         head = int(reached) - count
         entries = rows.numbered_log(head)
-        self._insert_log.run(connection, **self._pack(list(map(log_row, entries))))
+        self._dialect.insert_rows(connection, schema.revocation_log, list(map(log_row, entries)))
         if raised := _barriers_of(entries):
-            self._raise_barriers.run(connection, **self._pack(raised))
+            self._raise_barriers.run(connection, **self._dialect.pack("new", raised))
         return head
-
-    def _pack(self, rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
-        return self._dialect.pack("new", rows)
-
-    def _insert(self, table: Table) -> Prepared:
-        columns = list(table.columns)
-        rows = select(self._dialect.rowset("new", columns))
-        return Prepared(self._dialect, insert(table).from_select(columns, rows))
 
     def _upsert_barriers(self) -> Prepared:
         table = schema.barriers
