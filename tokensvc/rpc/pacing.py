@@ -40,7 +40,7 @@ class Pacer(Generic[T]):
     most is sending an answer. Between the two each does its own work, which takes longer than the sending.
     """
 
-    def __init__(self, tick: float, prepare: Callable[[], Awaitable[T]], *, enough: int = 9, busy: int = 8) -> None:
+    def __init__(self, tick: float, prepare: Callable[[], Awaitable[T]], *, enough: int = 9, busy: int = 16) -> None:
         self._tick = tick
         self._prepare = prepare
         self._gathering = Gathering(tick)

@@ -10,13 +10,13 @@ from tokensvc.domain.errors import ABOUT_CREDENTIALS, Reason
 DELAYED: Final = ABOUT_CREDENTIALS | {Reason.INVALID_REQUEST}
 """What callers get for bad requests, credentials and tokens, and no honest one gets all the time."""
 
-AT_ONCE: Final = 20  # refusals of a caller that are answered without delay in each second
+AT_ONCE: Final = 20  # refusals of a caller in a moment that are answered without delay, and as many in each second
 MOST_A_SECOND: Final = 300  # refusals of a caller that have waited
 LONGEST: Final = 5.0  # seconds on average, where many wait
 MOST_WAITING: Final = 10_000
 _SPREAD: Final = 0.5  # of the delay, up and down
 _GOLDEN: Final = 0.618033988749895  # steps of this size fill the unit interval evenly, however many there are
-_TICK: Final = 0.02  # seconds
+_TICK: Final = 0.01  # seconds
 
 
 class RefusalDelay:
@@ -31,8 +31,7 @@ class RefusalDelay:
     def __init__(self, seconds: float) -> None:
         """With zero `seconds` nobody ever waits."""
         self._seconds = seconds
-        self._refused = Counter[str]()  # in this second, by caller
-        self._second_ends = 0.0
+        self._used_until: dict[str, float] = {}  # when the refusals of a caller, one of the clients, count no longer
         self._place = 0.0
         self._waiting = Counter[str]()  # by caller
         self._ticks: dict[int, asyncio.Event] = {}
@@ -83,10 +82,10 @@ class RefusalDelay:
             tick.set()
 
     def _is_early(self, caller: str) -> bool:
-        """Whether this is among the first refusals of `caller` in this second."""
+        """Whether this is among the first refusals of `caller`; what they take comes back little by little."""
         now = asyncio.get_running_loop().time()
-        if now >= self._second_ends:
-            self._second_ends = now + 1
-            self._refused.clear()
-        self._refused[caller] += 1
-        return self._refused[caller] <= AT_ONCE
+        used_until = max(self._used_until.get(caller, 0), now) + 1 / AT_ONCE
+        is_early = used_until < now + 1 + 0.5 / AT_ONCE
+        if is_early:
+            self._used_until[caller] = used_until
+        return is_early
