@@ -1,7 +1,9 @@
 """Slowing down who causes many refusals, and nobody else."""
 
 import asyncio
+import gc
 import math
+import weakref
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -133,6 +135,27 @@ def test_what_is_no_guess_never_waits(reason: Reason) -> None:
         assert await seconds(delay.turn("evil", reason, FOREVER)) == 0
 
     run(scenario())
+
+
+def test_young_objects_are_collected_while_many_wait() -> None:
+    """The collector does not let those of hundreds of calls come together, which would hold up everybody at once."""
+    unreachable = Unreachable()
+    unreachable.itself = unreachable
+    is_there = weakref.ref(unreachable)
+    del unreachable
+    gc.disable()
+    try:
+        assert is_there()
+        run(many(RefusalDelay(1), AT_ONCE + 100))
+        assert not is_there()
+    finally:
+        gc.enable()
+
+
+class Unreachable:
+    """What only the collector finds."""
+
+    itself: "Unreachable"
 
 
 def test_nobody_waits_longer_than_it_may() -> None:

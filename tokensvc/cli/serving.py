@@ -120,11 +120,7 @@ def _listen(listen: Callable[[str], int], address: Address) -> Address:
 
 
 def settle_collector() -> None:
-    """Spare the garbage collector what stays: it costs a busy server a tenth of its time to go through it again.
-
-    What is young it goes through often, in a few milliseconds: with hundreds of calls that wait, each of them dozens of
-    objects, doing so after twenty times as many held up everybody for 30 to 50.
-    """
+    """Spare the garbage collector what stays: it costs a busy server a tenth of its time to go through it again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(1_000, 1_000, 100)
+    gc.set_threshold(20_000, 50, 100)
