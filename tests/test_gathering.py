@@ -78,7 +78,7 @@ def test_it_waits_a_step_for_every_two_that_are_expected() -> None:
 
 
 def test_it_finds_out_that_there_are_more() -> None:
-    """The fourth time it waits until no more come, and from then on for that many."""
+    """The fourth time it waits for more, and from then on for as many as came then."""
     late = [0.0005, 0.0015]
     assert [came for came, _ in run(_rounds([0.0005], *[late] * 5))] == [1, 1, 1, 1, 2, 2]
 

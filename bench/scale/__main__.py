@@ -15,6 +15,7 @@ def main() -> None:
     """Measure all sizes in turns, then pruning at the largest one, and refreshing over and over."""
     asked = _arguments()
     results: dict[str, Any] = {"view": view.measure()}
+    _keep(results)
     contents = [[expired(asked.prune if size == max(asked.sizes) else 0), living(size)] for size in asked.sizes]
     with filled(*contents) as databases:
         scenes = [

@@ -65,6 +65,17 @@ def test_under_load_calls_go_on_together() -> None:
     assert min(later - earlier for earlier, later in pairwise(sorted(groups))) >= TICK
 
 
+def test_a_try_begins_with_sixteen_in_a_hundredth_of_a_second() -> None:
+    """Fifteen go on at once: as many come in a burst where next to nothing is to be gained."""
+
+    async def scenario(burst: int) -> int:
+        pacer = Pacer(TICK, nothing)
+        await asyncio.gather(*(pacer.turn() for _ in range(burst)))
+        return pacer.counts.paced
+
+    assert [run(scenario(burst)) for burst in (15, 16)] == [0, 1]
+
+
 def test_few_callers_are_left_alone_after_a_try() -> None:
     """Eight fast callers are too few to gain anything: after a short try now and then they go on at once."""
 

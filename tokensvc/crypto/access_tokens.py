@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from jwt.algorithms import Algorithm
 
-from tokensvc.crypto.key_ring import SigningKey
+from tokensvc.crypto.key_ring import SIGNING_ALGORITHM, SigningKey
 from tokensvc.crypto.segments import SEGMENTS, decode_object, encode_any_object, encode_object
 from tokensvc.domain import base64url
 from tokensvc.domain.access_token import AccessToken, from_claims, to_claims
@@ -28,7 +28,7 @@ class AccessTokenSigner:
         self._keys = keys
         self._issuer = issuer
         self._active = list(keys.values())[-1]
-        header = {"alg": self._active.algorithm, "kid": self._active.key_id, "typ": TYPE}
+        header = {"alg": SIGNING_ALGORITHM, "kid": self._active.key_id, "typ": TYPE}
         self._header = encode_object(header)
         self._algorithms: dict[str, Algorithm] = {
             key.key_id: jwt.get_algorithm_by_name(key.algorithm) for key in keys.values()
@@ -74,6 +74,6 @@ class AccessTokenSigner:
 
 
 def _es256(private: ec.EllipticCurvePrivateKey, message: bytes) -> bytes:
-    """The signature of RFC 7518, 3.4. PyJWT's takes a quarter more time: it makes the algorithm anew for each token."""
+    """The signature of RFC 7518, 3.4. PyJWT's takes longer, because it makes the algorithm anew for each token."""
     r, s = decode_dss_signature(private.sign(message, _ECDSA))
     return r.to_bytes(_NUMBER_BYTES, "big") + s.to_bytes(_NUMBER_BYTES, "big")

@@ -19,10 +19,11 @@ _SPREAD: Final = 0.5  # of the delay, up and down
 _GOLDEN: Final = 0.618033988749895  # steps of this size fill the unit interval evenly, however many there are
 _TICK: Final = 0.01  # seconds
 _COLLECTED: Final = 64  # refusals that begin to wait
+_AGED: Final = 1_000  # collections of the youngest
 
 
 class RefusalDelay:
-    """Lets refusals wait that are too many for their caller, for about so many seconds, which costs no work.
+    """Lets refusals wait that are too many for their caller, for about so many seconds, which costs next to no work.
 
     Who sends the next call when the last one is answered sends one a second in place of each connection's thousand; and
     where very many of a caller wait they wait longer, so that all of them take a small part of a worker's time.
@@ -30,13 +31,14 @@ class RefusalDelay:
     they go on ticks, a few together, because one by one the sending costs more than all else.
 
     The garbage collector is called every so many times, for the youngest objects alone. Each call that waits is dozens
-    of them, and when it went through those of a thousand calls everybody was held up for 30 to 50 milliseconds.
+    of them, and when it went through those of a thousand calls everybody was held up for 30 to 50 milliseconds. Being
+    called it does not come by itself, so now and then it goes through those of middle age too.
     """
 
     def __init__(self, seconds: float) -> None:
         """With zero `seconds` nobody ever waits."""
         self._seconds = seconds
-        self._used_until: dict[str, float] = {}  # when the refusals of a caller, one of the clients, count no longer
+        self._used_until: dict[str, float] = {}  # by caller, of whom there are as many as clients
         self._place = 0.0
         self._waiting = Counter[str]()  # by caller
         self._ticks: dict[int, asyncio.Event] = {}
@@ -92,7 +94,7 @@ class RefusalDelay:
         self._uncollected += 1
         if self._uncollected == _COLLECTED:
             self._uncollected = 0
-            gc.collect(0)
+            gc.collect(1 if gc.get_count()[1] > _AGED else 0)
 
     def _is_early(self, caller: str) -> bool:
         """Whether this is among the first refusals of `caller`; what they take comes back little by little."""
