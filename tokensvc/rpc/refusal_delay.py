@@ -18,8 +18,8 @@ MOST_WAITING: Final = 10_000
 _SPREAD: Final = 0.5  # of the delay, up and down
 _GOLDEN: Final = 0.618033988749895  # steps of this size fill the unit interval evenly, however many there are
 _TICK: Final = 0.01  # seconds
-_COLLECTED: Final = 64  # refusals that begin to wait
-_AGED: Final = 1_000  # collections of the youngest
+_UNCOLLECTED: Final = 64  # refusals that begin to wait before the youngest objects are collected
+_AGING: Final = 1_000  # such collections before those of middle age are
 
 
 class RefusalDelay:
@@ -92,15 +92,15 @@ class RefusalDelay:
 
     def _collect(self) -> None:
         self._uncollected += 1
-        if self._uncollected == _COLLECTED:
+        if self._uncollected == _UNCOLLECTED:
             self._uncollected = 0
-            gc.collect(1 if gc.get_count()[1] > _AGED else 0)
+            gc.collect(1 if gc.get_count()[1] > _AGING else 0)
 
     def _is_early(self, caller: str) -> bool:
         """Whether this is among the first refusals of `caller`; what they take comes back little by little."""
         now = asyncio.get_running_loop().time()
         used_until = max(self._used_until.get(caller, 0), now) + 1 / AT_ONCE
-        is_early = used_until < now + 1 + 0.5 / AT_ONCE
+        is_early = used_until < now + 1 + 0.5 / AT_ONCE  # half a step more, because sums of steps are not exact
         if is_early:
             self._used_until[caller] = used_until
         return is_early

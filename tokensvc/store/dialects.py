@@ -119,8 +119,8 @@ class Dialect(Executes, Protocol):
 class SqliteDialect:
     """Rows travel together: a statement for each would hand the interpreter's lock back and forth.
 
-    Those that others are joined with are one JSON array. To insert them so takes three times as long as value by value,
-    which needs a statement for each number of rows; every number is the sum of few powers of two.
+    Rows to join with are one JSON array. New rows travel value by value, which takes a third of the time but needs a
+    statement for each number of rows: there is one for each power of two, and any number is the sum of few of these.
     """
 
     driver: Driver = pysqlite.dialect()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import Connection
-from sqlalchemy.engine import Dialect
+from sqlalchemy.engine import Dialect as Driver
 from sqlalchemy.types import TypeEngine
 
 _Convert = Callable[[Any], Any] | None
@@ -13,7 +13,7 @@ _Convert = Callable[[Any], Any] | None
 class Executes(Protocol):
     """What a statement has to know of its database."""
 
-    driver: Dialect
+    driver: Driver
     """How SQLAlchemy writes statements for it, with parameters by their places."""
 
     def execute(self, connection: Connection, sql: str, arguments: Sequence[Any]) -> Sequence[Sequence[Any]]:
@@ -57,9 +57,9 @@ class Prepared:
         return columns
 
 
-def _writer(driver: Dialect, kind: TypeEngine[Any]) -> _Convert:
+def _writer(driver: Driver, kind: TypeEngine[Any]) -> _Convert:
     return kind.dialect_impl(driver).bind_processor(driver)
 
 
-def _reader(driver: Dialect, kind: TypeEngine[Any]) -> _Convert:
+def _reader(driver: Driver, kind: TypeEngine[Any]) -> _Convert:
     return kind.dialect_impl(driver).result_processor(driver, None)
