@@ -137,6 +137,10 @@ class Lane:
         """The socket, for select."""
         return self._connection.fileno()
 
+    def __str__(self) -> str:
+        """What is in flight."""
+        return f"{len(self._flying)} of {self._traffic.path}"
+
     @property
     def oldest(self) -> float | None:
         """When the call was due that has been in flight for longest, if any is."""
@@ -152,8 +156,9 @@ class Lane:
         self._connection.send()
 
     def receive(self) -> None:
-        """Take the answers that are there."""
+        """Take the answers that are there, and send what they make room for."""
         answers = self._connection.exchange()
+        self._connection.send()
         now = time.perf_counter()
         for stream, data, trailers, broken in answers:
             latency = now - self._flying.pop(stream)
@@ -193,7 +198,8 @@ def _receive(lanes: Sequence[Lane], seconds: float) -> None:
     for lane in readable:
         lane.receive()
     if any(lane.oldest and time.perf_counter() - lane.oldest > SILENCE_SECONDS for lane in lanes):
-        raise TimeoutError(f"no answer in {SILENCE_SECONDS} s")
+        waiting = ", ".join(map(str, lanes))
+        raise TimeoutError(f"no answer in {SILENCE_SECONDS} s: {waiting}")
 
 
 def _framed(message: bytes) -> bytes:
