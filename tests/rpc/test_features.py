@@ -254,6 +254,17 @@ async def test_row_21_binding_to_the_context(service: Service) -> None:
     assert rows_of(service, "audit_events")[-1]["type"] == "session.binding_differed"
 
 
+async def test_row_22_proof_of_possession(bff: Caller) -> None:
+    """A proof is not checked yet, so whoever relies on one is refused, and nothing is begun or used up."""
+    bound = {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}
+    assert (await failure(issue(bff, confirmation=bound))).reason == "NOT_IMPLEMENTED"
+    issued = await issue(bff)
+    proof = {"proof": "e30.e30.e30"}
+    assert (await failure(refresh(bff, issued.refresh_token, dpop=proof))).reason == "NOT_IMPLEMENTED"
+    assert (await failure(introspect(bff, issued.access_token, dpop=proof))).reason == "NOT_IMPLEMENTED"
+    assert (await refresh(bff, issued.refresh_token)).refresh_token
+
+
 async def test_row_23_idle_and_absolute_lifetime(service: Service) -> None:
     """A session dies unused after one, and whatever happens after the other."""
     app = await _app(service, refresh_idle_ttl=DAY, refresh_absolute_ttl=3 * DAY)

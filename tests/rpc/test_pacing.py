@@ -137,7 +137,7 @@ def test_a_cancelled_caller_takes_nobody_with_it() -> None:
 
     async def scenario() -> list[str]:
         pacer = Pacer(TICK, nothing, busy=1)
-        first, second = (asyncio.create_task(pacer.turn()) for _ in range(2))
+        first, second = (asyncio.ensure_future(pacer.turn()) for _ in range(2))
         await asyncio.sleep(0)
         first.cancel()
         await asyncio.wait([first, second])

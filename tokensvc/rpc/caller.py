@@ -1,6 +1,5 @@
 """Owns who calls: from the metadata of an RPC to a client (RFC 6749, 2.3.1)."""
 
-import base64
 import binascii
 from collections.abc import Iterable
 from urllib.parse import unquote
@@ -41,7 +40,7 @@ def _basic(header: str | bytes) -> tuple[str, str]:
     if not isinstance(header, str) or len(header) > _LONGEST_HEADER or header[:6].lower() != "basic ":
         raise unauthenticated()
     try:
-        pair = base64.b64decode(header[6:], validate=True).decode("utf-8")
+        pair = binascii.a2b_base64(header[6:], strict_mode=True).decode("utf-8")
     except (binascii.Error, ValueError):
         raise unauthenticated() from None
     # A client_id may contain a colon, a secret never does. Libraries that follow the RFC send both form-encoded.

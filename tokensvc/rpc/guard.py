@@ -5,7 +5,7 @@ import math
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import grpc
 import structlog
@@ -26,11 +26,9 @@ from tokensvc.rpc.streams import StreamMethod, Streams
 from tokensvc.services.call import Call
 from tokensvc.services.refusals import Refusals
 
-T = TypeVar("T")
-
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler = Callable[[Any, Context], Awaitable[Any]]
-Serve = Callable[[Any, "_Rpc"], Awaitable[Any]]
+Serve = Callable[["_Rpc"], Awaitable[Any]]
 
 _log = structlog.get_logger(__name__)
 
@@ -59,10 +57,18 @@ AnyMethod = Method | OpenMethod | StreamMethod
 
 @dataclass(slots=True)
 class _Rpc:
-    """A call on its way: `caller` is the client that calls, as soon as it is recognised."""
+    """A call on its way: `view` is the log as it was found, `caller` the client that calls, when it is recognised."""
 
+    request: Any
     context: Context
-    caller: str = ""
+    view: View | None = None
+    caller: Client | None = None
+
+    def recognised(self, view: View, now: int) -> Call:
+        """Answer the call, if it is from one of the clients in `view`; else refuse with CALLER_UNAUTHENTICATED."""
+        self.view = view
+        self.caller = caller_of(self.context.invocation_metadata(), view, now)
+        return Call(self.caller, view)
 
     def time_to_work(self) -> float | None:
         """How many seconds are left until it has to be answered; None for as many as it takes."""
@@ -117,15 +123,16 @@ class Guard:
         return grpc.unary_unary_rpc_method_handler(handler, deserializer, serializer)
 
     def _handler(self, name: str, method: AnyMethod) -> Handler:
-        serve = self._serving(name, method)
+        serve = self._serving(method)
 
         async def handle(request: Message | None, context: Context) -> Any:
-            rpc = _Rpc(context)
+            rpc = _Rpc(request, context)
             self.under_way += 1
             try:
                 try:
-                    return await serve(request, rpc) if request is not None else _refuse_bytes()
+                    return await serve(rpc) if request is not None else _refuse_bytes()
                 except RefusedError as error:
+                    self._note(name, error, rpc)
                     refusal = error.with_traceback(None)  # its frames would be kept with it, and it may have to wait
                 except Exception as error:  # noqa: BLE001 - the one place where a defect is kept from the wire
                     refusal = _defect(error)
@@ -135,70 +142,60 @@ class Guard:
 
         return handle
 
+    def _note(self, name: str, error: RefusedError, rpc: _Rpc) -> None:
+        if rpc.view is None or error.is_recorded:
+            return  # nothing is known of the caller, or the refusal has been written with what it is about
+        if rpc.caller is None:
+            self._refusals.note(refusal_of_stranger(name, error, rpc.view, rpc.context))
+        else:
+            self._refusals.note(refusal_of(name, error, rpc.view, rpc.caller, rpc.request))
+
     async def _refuse(self, rpc: _Rpc, refusal: RefusedError) -> None:
         left = rpc.context.time_remaining()
         most = math.inf if left is None else left / 2  # it must arrive in time, also where much is under way
-        await self._delay.turn(rpc.caller, refusal.reason, most)
+        await self._delay.turn(rpc.caller.client_id if rpc.caller else "", refusal.reason, most)
         await self._answers.turn()
         await rpc.abort(refusal)
 
-    def _serving(self, name: str, method: AnyMethod) -> Serve:
+    def _serving(self, method: AnyMethod) -> Serve:
         match method:
             case OpenMethod():
-                return lambda request, rpc: method.serve(request, rpc.context)
+                return lambda rpc: method.serve(rpc.request, rpc.context)
             case StreamMethod():
-                return self._stream(name, method)
+                return self._stream(method)
             case Method():
-                return _in_time(self._unary(name, method))
+                return _in_time(self._unary(method))
 
-    def _unary(self, name: str, method: Method) -> Serve:
-        async def serve(request: Any, rpc: _Rpc) -> Message:
+    def _unary(self, method: Method) -> Serve:
+        async def serve(rpc: _Rpc) -> Message:
+            request = rpc.request
             staleness = method.max_staleness(request) if method.max_staleness else 0
             view = await (self._store.view(max_staleness=staleness) if staleness else self._arrivals.turn())
-            caller = self._caller(name, view, rpc)
-            answer = await self._noting(method.serve(Call(caller, view), request), name, view, caller, request)
+            answer = await method.serve(rpc.recognised(view, self._clock()), request)
             await self._answers.turn()
             return answer
 
         return serve
 
-    def _stream(self, name: str, method: StreamMethod) -> Serve:
-        async def serve(request: Any, rpc: _Rpc) -> None:
-            view = await self._store.view()
-            caller = self._caller(name, view, rpc)
-            sending = self._streams.send(method, Call(caller, view), request, rpc.context)
-            await self._noting(sending, name, view, caller, request)
+    def _stream(self, method: StreamMethod) -> Serve:
+        async def serve(rpc: _Rpc) -> None:
+            call = rpc.recognised(await self._store.view(), self._clock())
+            await self._streams.send(method, call, rpc.request, rpc.context)
 
         return serve
 
-    async def _noting(self, serving: Awaitable[T], name: str, view: View, caller: Client, request: Message) -> T:
-        try:
-            return await serving
-        except RefusedError as error:
-            if not error.is_recorded:
-                self._refusals.note(refusal_of(name, error, view, caller, request))
-            raise
-
-    def _caller(self, name: str, view: View, rpc: _Rpc) -> Client:
-        try:
-            caller = caller_of(rpc.context.invocation_metadata(), view, self._clock())
-        except RefusedError as error:
-            self._refusals.note(refusal_of_stranger(name, error, view, rpc.context))
-            raise
-        rpc.caller = caller.client_id
-        return caller
-
 
 def _in_time(serve: Serve) -> Serve:
-    async def serve_in_time(request: Any, rpc: _Rpc) -> Any:
-        left = rpc.time_to_work()
-        if left is None:
-            return await serve(request, rpc)
+    async def serve_until(rpc: _Rpc, left: float) -> Any:
         try:
             async with asyncio.timeout(left):
-                return await serve(request, rpc)
+                return await serve(rpc)
         except TimeoutError:
             raise RefusedError(Reason.STORE_UNAVAILABLE, "the database has not answered in time") from None
+
+    def serve_in_time(rpc: _Rpc) -> Awaitable[Any]:
+        left = rpc.time_to_work()
+        return serve(rpc) if left is None else serve_until(rpc, left)
 
     return serve_in_time
 
@@ -218,8 +215,8 @@ def _refuse_bytes() -> NoReturn:
     raise RefusedError(Reason.INVALID_REQUEST, "the request is not a message of the method's type")
 
 
-async def _not_implemented(_request: object, context: Context) -> None:
-    await _Rpc(context).abort(RefusedError(Reason.NOT_IMPLEMENTED, "this method is not offered yet"))
+async def _not_implemented(request: object, context: Context) -> None:
+    await _Rpc(request, context).abort(RefusedError(Reason.NOT_IMPLEMENTED, "this method is not offered yet"))
 
 
 def _deserializer(message_class: type[Message]) -> Callable[[bytes], Message | None]:

@@ -54,19 +54,19 @@ class Pacer(Generic[T]):
         self._arrivals = 0
         self.counts = PaceCounts()
 
-    async def turn(self) -> T:
-        """Return when the caller may go on, at once while pacing does not pay, else at the next tick.
+    def turn(self) -> Awaitable[T]:
+        """What the caller waits for before it goes on: nothing while pacing does not pay, else the next tick.
 
         The answer is what `prepare` has answered when it was asked after this call.
         """
         self.counts.rpcs += 1
         if self._ticking is None:
             if not self._tick or not (self._average or self._is_busy()):
-                return await self._prepare()
+                return self._prepare()
             self._ticking = asyncio.create_task(self._run_tick())
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
-        return await future
+        return future
 
     def _is_busy(self) -> bool:
         """Whether enough RPCs have arrived within a short time to try a tick."""

@@ -54,8 +54,9 @@ class _Presented:
     row: SessionRow
 
 
-_Rows = Mapping[str, _Presented]
-"""By the text of each token: stateless ones bring a session each, which may have the same id and other barriers."""
+_Found = Mapping[str, _Presented | None]
+"""What stands behind the refresh tokens, None for nothing. By the text of each: stateless ones bring a session each,
+which may have the same id and other barriers."""
 
 
 class IntrospectTokens:
@@ -83,8 +84,8 @@ class IntrospectTokens:
             bounds.scopes(query.required_scopes, "required_scopes")
         if query.audience:
             bounds.audiences((query.audience,), "audience")
-        view, rows = await self._state(call, (query.token,), freshness)
-        active = self._judge(query.token, call.caller, view, rows, self._clock())
+        view, found = await self._state(call, (query.token,), freshness)
+        active = self._judge(query.token, call.caller, view, found, self._clock())
         if active is not None and not _serves(active, query):
             active = None
         return active, view.revision
@@ -98,36 +99,36 @@ class IntrospectTokens:
             raise invalid("tokens", f"tokens has not 1 to {MOST_TOKENS} entries")
         if not all(tokens):
             raise invalid("tokens", "tokens has an entry that is empty")
-        view, rows = await self._state(call, tokens, freshness)
+        view, found = await self._state(call, tokens, freshness)
         caller, now = call.caller, self._clock()
-        return [self._judge(token, caller, view, rows, now) for token in tokens], view.revision
+        return [self._judge(token, caller, view, found, now) for token in tokens], view.revision
 
-    async def _state(self, call: Call, tokens: Sequence[str], freshness: Freshness) -> tuple[View, _Rows]:
-        """Answer a view, and the sessions of the refresh tokens among `tokens`; judge both without waiting in between.
+    async def _state(self, call: Call, tokens: Sequence[str], freshness: Freshness) -> tuple[View, _Found]:
+        """Answer a view, and what was found of the refresh tokens; judge both without waiting in between.
 
-        The view is taken after the rows: what was revoked while they were read counts for every token alike.
+        The view is taken after the sessions: what was revoked while they were read counts for every token alike.
         """
-        texts = {text for text in tokens if self._refresh_tokens.is_one(text)}
-        opened = {text: token for text in texts if (token := self._refresh_tokens.open(text))}
-        rows = await self._rows(opened) if opened else {}
-        if rows:
-            return await self._store.view(min_revision=freshness.min_revision), rows
+        opened = {text: self._refresh_tokens.open(text) for text in {*tokens} if self._refresh_tokens.is_one(text)}
+        found = await self._found(opened) if opened else {}
+        if any(found.values()):
+            return await self._store.view(min_revision=freshness.min_revision), found
         if freshness.min_revision <= call.view.revision:
-            return call.view, rows
-        return await self._store.view(min_revision=freshness.min_revision, max_staleness=freshness.max_staleness), rows
+            return call.view, found
+        return await self._store.view(min_revision=freshness.min_revision, max_staleness=freshness.max_staleness), found
 
-    async def _rows(self, tokens: Mapping[str, RefreshToken]) -> _Rows:
-        brought = {text: token.session for text, token in tokens.items() if token.session}
-        session_ids = {text: token.session_id for text, token in tokens.items() if not token.session}
+    async def _found(self, opened: Mapping[str, RefreshToken | None]) -> _Found:
+        genuine = {text: token for text, token in opened.items() if token}
+        brought = {text: token.session for text, token in genuine.items() if token.session}
+        session_ids = {text: token.session_id for text, token in genuine.items() if not token.session}
         rows = dict(zip(brought, await self._store.brought([*brought.values()]), strict=True)) if brought else {}
         if session_ids:
             stored = await self._store.sessions_by_id({*session_ids.values()})
             rows |= {text: stored[session_id] for text, session_id in session_ids.items() if session_id in stored}
-        return {text: _Presented(tokens[text], row) for text, row in rows.items()}
+        return {text: _Presented(genuine[text], rows[text]) if text in rows else None for text in opened}
 
-    def _judge(self, text: str, caller: Client, view: View, rows: _Rows, now: int) -> Active | None:
-        if self._refresh_tokens.is_one(text):
-            session = _live_session(rows.get(text), caller, view, now)
+    def _judge(self, text: str, caller: Client, view: View, found: _Found, now: int) -> Active | None:
+        if text in found:
+            session = _live_session(found[text], caller, view, now)
             return ActiveSession(session, self._issuer) if session else None
         token = self._access_tokens.verify(text)
         if token is None or now >= token.expires_at or view.has_revoked(token):
