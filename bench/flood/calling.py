@@ -148,6 +148,8 @@ class Lane:
 
     def send(self) -> None:
         """Send what is due. Its latency begins when it was: that the caller was late is part of what it feels."""
+        if self._connection.closing:
+            raise ConnectionError(self._connection.closing)  # calls on it would never be answered
         while self.due <= time.perf_counter():
             message = self._traffic.next_request(0)
             assert message is not None
