@@ -18,8 +18,9 @@ from tokensvc_pb.v1 import (
 )
 
 from tests.fakes import FakeClock, FakeRandomness
-from tokensvc.app import Keys, build_server, clients_of, open_keys, open_store
+from tokensvc.app import build_server, clients_of, open_keys, open_store
 from tokensvc.config import Settings, load_settings
+from tokensvc.crypto.live_keys import LiveKeys
 from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.policy import TokenPolicy
 from tokensvc.ports import Store
@@ -70,7 +71,7 @@ class Service:
     """A running service and what the tests hold of it."""
 
     store: Store
-    keys: Keys
+    keys: LiveKeys
     clients: Clients
     clock: FakeClock
     channel: grpc.aio.Channel

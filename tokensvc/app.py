@@ -4,21 +4,17 @@ import os
 import secrets
 import time
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 
 from tokensvc.config import Settings, SettingsError
-from tokensvc.crypto.access_tokens import AccessTokenSigner
-from tokensvc.crypto.key_ring import first_keys, open_mac_keys, open_signing_keys
-from tokensvc.crypto.refresh_tokens import RefreshTokenFormats
-from tokensvc.crypto.verified_cache import VerifiedCache
-from tokensvc.crypto.wrapping import Wrapper, create_root_key, load_root_key
-from tokensvc.domain.policy import DAY
-from tokensvc.ports import AccessTokens, Clock, Randomness, RefreshTokens, Store
+from tokensvc.crypto.key_making import KeyMaker
+from tokensvc.crypto.live_keys import LiveKeys
+from tokensvc.crypto.wrapping import Wrapper, create_root_key, load_root_keys, parse_root_keys
+from tokensvc.domain.policy import DAY, SECOND
+from tokensvc.ports import Clock, Randomness, Store
 from tokensvc.rpc import audit_service, client_service, key_service, session_service, token_service
 from tokensvc.rpc.audit_service import AuditService
 from tokensvc.rpc.client_service import ClientService
@@ -33,6 +29,7 @@ from tokensvc.services.clients import Clients
 from tokensvc.services.flags import Flags
 from tokensvc.services.introspect import IntrospectTokens
 from tokensvc.services.issue import IssueTokens
+from tokensvc.services.keys import KeyAdministration, Schedule, complain
 from tokensvc.services.refresh import RefreshTokensOfSession
 from tokensvc.services.refusals import INTERVAL, Refusals
 from tokensvc.services.retention import Retention, beat
@@ -45,19 +42,13 @@ from tokensvc.store.sql_store import SqlStore
 from tokensvc.store.sqlite import SqliteDatabase
 
 _LONGEST_MIGRATION = 3600.0
+_LONGEST_MAX_AGE = 300  # seconds
+_KEYS_INTERVAL = 20.0  # seconds, which a key may be late
 
 
 def system_clock() -> int:
     """The present moment in milliseconds since the Unix epoch."""
     return time.time_ns() // 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """The service's keys at work."""
-
-    access_tokens: AccessTokens
-    refresh_tokens: RefreshTokens
 
 
 def open_database(settings: Settings) -> Database:
@@ -115,32 +106,50 @@ async def upgrade_schema(settings: Settings) -> tuple[str | None, str | None]:
         await database.close()
 
 
-async def open_keys(store: Store, settings: Settings, clock: Clock, randomness: Randomness) -> Keys:
+async def open_keys(store: Store, settings: Settings, clock: Clock, randomness: Randomness) -> LiveKeys:
     """Open the keys; a new installation makes its root key and its first keys."""
-    wrapper = Wrapper(_root_key(settings.root_key_path, may_create=not await store.keys()))
+    wrapper = Wrapper(*_root_keys(settings, may_create=not await store.keys()))
+    maker = KeyMaker(wrapper, randomness)
     if not await store.keys():
-        await store.add_first_keys(first_keys(wrapper, randomness, clock()))
-    stored = await store.keys()
-    signer = AccessTokenSigner(open_signing_keys(stored, wrapper), settings.issuer)
-    return Keys(
-        VerifiedCache(signer, settings.verified_tokens),
-        RefreshTokenFormats(open_mac_keys(stored, wrapper), settings.issuer),
-    )
+        await store.add_first_keys(maker.first_keys(clock()))
+    stored, most = await store.keys(), settings.verified_tokens
+    keys = LiveKeys(stored, maker, settings.issuer, verified_tokens=most, complain=complain)
+    store.watch_keys(keys.take)
+    return keys
 
 
-def _root_key(path: Path, *, may_create: bool) -> bytes:
+def _root_keys(settings: Settings, *, may_create: bool) -> list[bytes]:
+    if (given := settings.root_key.get_secret_value()) and settings.root_key_file is None:
+        return parse_root_keys(given, "root_key")
+    path = settings.root_key_path
     if may_create and not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         create_root_key(path)
-    return load_root_key(path)
+    return load_root_keys(path)
 
 
-def duties(store: Store, settings: Settings, clock: Clock = system_clock) -> list[Coroutine[Any, Any, None]]:
+def duties(
+    store: Store, keys: LiveKeys, settings: Settings, clock: Clock = system_clock
+) -> list[Coroutine[Any, Any, None]]:
     """What a node does beside serving, each until it is cancelled."""
     holder = secrets.token_hex(8)
     retention = Retention(store, clock, audit_retention=settings.audit_retention * DAY)
     pruning = retention.run(holder, settings.prune_interval)
-    return [pruning, beat(store, clock, holder)] if settings.replica_url.get_secret_value() else [pruning]
+    rotation = key_administration(store, keys, settings, clock).run(holder, _KEYS_INTERVAL)
+    beats = [beat(store, clock, holder)] if settings.replica_url.get_secret_value() else []
+    return [pruning, rotation, *beats]
+
+
+def key_administration(
+    store: Store, keys: LiveKeys, settings: Settings, clock: Clock = system_clock
+) -> KeyAdministration:
+    """The administration of keys."""
+    schedule = Schedule(
+        lead=round(settings.key_lead * SECOND),
+        signing_interval=settings.signing_key_days * DAY,
+        mac_interval=settings.refresh_key_days * DAY,
+    )
+    return KeyAdministration(store, keys.maker, clock, schedule)
 
 
 def clients_of(store: Store, clock: Clock = system_clock) -> Clients:
@@ -150,7 +159,7 @@ def clients_of(store: Store, clock: Clock = system_clock) -> Clients:
 
 def build_server(
     store: Store,
-    keys: Keys,
+    keys: LiveKeys,
     settings: Settings,
     clock: Clock = system_clock,
     randomness: Randomness = os.urandom,
@@ -160,6 +169,7 @@ def build_server(
 ) -> RpcServer:
     """Put the service together; it does not listen yet. Refusals are recorded every `refusal_interval` seconds."""
     minter = AccessTokenMinter(keys.access_tokens, randomness, settings.issuer)
+    administration = key_administration(store, keys, settings, clock)
     tokens = TokenService(
         IssueTokens(store, minter, keys.refresh_tokens, clock, randomness, settings.issuer),
         RefreshTokensOfSession(store, minter, keys.refresh_tokens, clock, settings.issuer),
@@ -169,7 +179,7 @@ def build_server(
     services: dict[ServiceDescriptor, Mapping[str, AnyMethod]] = {
         token_service.DESCRIPTOR: tokens.methods(),
         session_service.DESCRIPTOR: SessionService(Sessions(store, clock), Flags(store, clock)).methods(),
-        key_service.DESCRIPTOR: KeyService(keys.access_tokens).methods(),
+        key_service.DESCRIPTOR: KeyService(keys.access_tokens, administration, _jwks_max_age(settings)).methods(),
         client_service.DESCRIPTOR: ClientService(Clients(store, clock, randomness)).methods(),
         audit_service.DESCRIPTOR: AuditService(_audit_trail(store, settings)).methods(),
     }
@@ -183,6 +193,11 @@ def build_server(
         shares_port=settings.workers > 1,
         max_connection_age=settings.max_connection_age,
     )
+
+
+def _jwks_max_age(settings: Settings) -> int:
+    """In seconds: whoever keeps the public keys for so long knows the next one before it is used."""
+    return int(min(_LONGEST_MAX_AGE, settings.key_lead / 2))
 
 
 def _audit_trail(store: Store, settings: Settings) -> AuditTrail:

@@ -36,7 +36,8 @@ class Settings(BaseSettings):
     replica_url: SecretStr = Field(
         SecretStr(""), description="A read-only copy of it, for introspections that allow staleness."
     )
-    root_key_file: Path | None = Field(None, description="The root key; DATA_DIR/root.key when not given.")
+    root_key_file: Path | None = Field(None, description="The root keys; DATA_DIR/root.key when not given.")
+    root_key: SecretStr = Field(SecretStr(""), description="The root keys themselves, where there is no such file.")
     listen: str = Field("127.0.0.1:50051", description="Address and port to listen on.")
     insecure: bool = Field(default=False, description="Allow plaintext on other addresses than loopback.")
     issuer: str = Field(
@@ -58,6 +59,15 @@ class Settings(BaseSettings):
     )
     shutdown_grace: float = Field(10, ge=0, le=600, description="Seconds that RPCs under way may take at shutdown.")
     prune_interval: float = Field(60, ge=1, le=86_400, description="Seconds between two prunings of expired rows.")
+    key_lead: float = Field(
+        3600, ge=1, le=2_592_000, description="Seconds for which the next key is known before it is used."
+    )
+    signing_key_days: int = Field(
+        90, ge=0, le=3_650, description="Days after which the next key signs access tokens; 0: when told to."
+    )
+    refresh_key_days: int = Field(
+        365, ge=0, le=3_650, description="Days after which the next key seals refresh tokens; 0: when told to."
+    )
     audit_retention: int = Field(90, ge=0, le=36_500, description="Days for which audit events are kept; 0: for ever.")
     audit_addresses: bool = Field(default=False, description="Keep the network addresses of callers in audit events.")
     verified_tokens: int = Field(32_768, ge=1, description="Verified access tokens that are remembered.")
@@ -98,7 +108,7 @@ class _FileVariables(PydanticBaseSettingsSource):
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
         path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
-        if path is None:
+        if path is None or f"{field_name}_file" in self.settings_cls.model_fields:  # the latter is that variable's
             return None, field_name, False
         try:
             return Path(path).read_text(encoding="utf-8").strip(), field_name, False

@@ -45,6 +45,9 @@ class Rows(Protocol):
     def client(self, client_id: str) -> Client | None:
         """The client, if there is one."""
 
+    def keys(self) -> Sequence[StoredKey]:
+        """All keys, if the unit has asked for them."""
+
     def sessions_of(self, owner: Owner) -> Sequence[Session]:
         """The sessions of an owner that no unit has ended, as far as a unit of the batch has asked for them."""
 
@@ -58,7 +61,7 @@ class Unit(Generic[T]):
 
     Rows are locked, the client's too: so of several units that ask for a client and for the sessions of one of its
     subjects, each sees what the one before it has begun. A session that is `brought` along is looked at like a row,
-    with its barriers, and never written.
+    with its barriers, and never written. Units that ask for the `keys` are alone with them.
     """
 
     decide: Callable[[Rows], Effects[T]]
@@ -66,6 +69,7 @@ class Unit(Generic[T]):
     client_id: str = ""
     owner: Owner | None = None
     brought: Session | None = field(default=None, repr=False)
+    keys: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +221,12 @@ class Store(Protocol):
     async def keys(self) -> Sequence[StoredKey]:
         """All keys with their wrapped private parts."""
 
+    def watch_keys(self, tell: Callable[[Sequence[StoredKey]], None]) -> None:
+        """Let `tell` know all keys whenever any has changed, before a view that knows of it is answered.
+
+        It is told once at least, and must not fail.
+        """
+
     async def add_first_keys(self, keys: Sequence[StoredKey]) -> None:
         """Add `keys` if there are none yet; of several nodes that start together one wins."""
 
@@ -256,6 +266,22 @@ class AccessTokens(Protocol):
         """The public keys as a JWK Set (RFC 7517)."""
 
 
+class KeyMaker(Protocol):
+    """Makes the service's keys; their private parts are wrapped."""
+
+    algorithms: Collection[str]
+    """What signing keys there can be, by the names of RFC 7518 and RFC 8037."""
+
+    def signing_key(self, algorithm: str) -> StoredKey:
+        """A new key pair of one of the `algorithms`; its times are yet to be set."""
+
+    def mac_key(self, taken: Collection[str]) -> StoredKey:
+        """A new key for refresh tokens, whose name is none of those `taken`; refuses when all 255 are."""
+
+    def rewrapped(self, key: StoredKey) -> StoredKey:
+        """The same key under the present root key; equal to `key` if it is so already."""
+
+
 class RefreshTokens(Protocol):
     """Writes and checks refresh tokens with the service's MAC keys."""
 
@@ -268,5 +294,5 @@ class RefreshTokens(Protocol):
     def open(self, text: str) -> RefreshToken | None:
         """Read a token of any format; None unless it is genuine."""
 
-    def handle_for(self, caller: str, idempotency_key: str) -> bytes:
-        """Answer the handle that belongs to a caller's idempotency key."""
+    def handles_for(self, caller: str, idempotency_key: str, now: int) -> Sequence[bytes]:
+        """Answer the handles that belong to a caller's idempotency key: under the key for `now`, then under others."""

@@ -16,8 +16,8 @@ from bench.server import prepare
 from tests.postgres import Postgres
 from tokensvc.app import open_store
 from tokensvc.config import Settings, load_settings
-from tokensvc.crypto.key_ring import RefreshTokenMac, open_mac_keys
-from tokensvc.crypto.wrapping import Wrapper, load_root_key
+from tokensvc.crypto.key_ring import MacKey, open_mac_keys
+from tokensvc.crypto.wrapping import Wrapper, load_root_keys
 
 # What ten million sessions want: the pages in use fit into memory, and half an hour lies between two checkpoints.
 _ROOM: Final = {"shared_buffers": "6GB", "max_wal_size": "16GB", "checkpoint_timeout": "30min"}
@@ -57,7 +57,7 @@ class Filled:
     postgres: Postgres
     name: str
     settings: Mapping[str, str]
-    mac: RefreshTokenMac
+    mac: MacKey
     fill_seconds: float
 
     def number(self, query: str) -> int:
@@ -139,9 +139,9 @@ def _served(postgres: Postgres, loaded: _Loaded) -> Iterator[Filled]:
         yield Filled(running, postgres, loaded.name, loaded.settings, mac, loaded.seconds)
 
 
-async def _mac(settings: Settings) -> RefreshTokenMac:
+async def _mac(settings: Settings) -> MacKey:
     store = open_store(settings)
     try:
-        return RefreshTokenMac(open_mac_keys(await store.keys(), Wrapper(load_root_key(settings.root_key_path))))
+        return open_mac_keys(await store.keys(), Wrapper(*load_root_keys(settings.root_key_path)))[-1]
     finally:
         await store.close()

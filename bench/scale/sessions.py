@@ -14,9 +14,9 @@ from tokensvc_pb.v1 import token_service_pb2 as pb
 from bench.cases import SERVICE, Server, Traffic
 from bench.server import AUDIENCE, SCOPES, USER_CLIENT
 from tokensvc.app import system_clock
-from tokensvc.crypto.key_ring import RefreshTokenMac
+from tokensvc.crypto.key_ring import MacKey
 from tokensvc.domain.policy import DAY, TokenPolicy
-from tokensvc.domain.refresh_token import HANDLE_BYTES
+from tokensvc.domain.refresh_token import HANDLE_BYTES, RefreshToken, encode
 
 _SEED: Final = "bench"  # followed by the session's number it hashes to the session's handle
 _GENERATIONS: Final = 97  # a session's generation is its number modulo this
@@ -97,7 +97,7 @@ def expired(count: int) -> Fill:
 class Population:
     """The living sessions of a filled database, of which random ones are used."""
 
-    def __init__(self, size: int, mac: RefreshTokenMac) -> None:
+    def __init__(self, size: int, mac: MacKey) -> None:
         self._size = size
         self._mac = mac
         self._newest: dict[int, str] = {}
@@ -118,7 +118,9 @@ class Population:
         for number in numbers:
             if number not in self._newest:
                 handle = hashlib.sha256(f"{_SEED}{number}".encode()).digest()[:HANDLE_BYTES]
-                self._newest[number] = self._mac.mint(handle, number % _GENERATIONS)
+                self._newest[number] = encode(
+                    RefreshToken(self._mac.number, handle, number % _GENERATIONS), self._mac.secret
+                )
         return numbers
 
 

@@ -40,6 +40,7 @@ def test_there_are_the_commands_that_there_should_be() -> None:
     assert set(COMMANDS) == {
         *("serve", "demo", "db upgrade", "db prune", "session list", "session show"),
         *("session flag", "session unflag"),
+        *("key list", "key rotate", "key revoke", "key rewrap"),
         *("client create", "client update", "client list", "client show", "client disable", "client enable"),
         *("client delete", "client rotate-secret"),
         *("audit list", "audit tail", "audit verify"),
@@ -62,10 +63,11 @@ def test_every_command_explains_itself(run: Run, path: str) -> None:
 
 @pytest.fixture
 def prepared(run: Run, as_bff: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pair of tokens that the examples speak of."""
+    """The pair of tokens that the examples speak of, and a key that nothing depends on."""
     pair = json_of(run("token", "issue", "--subject", "ada", "--json"))
     for name in ("access_token", "refresh_token", "session_id"):
         monkeypatch.setenv(name.upper(), pair[name])
+    monkeypatch.setenv("KEY_ID", json_of(run("key", "rotate", "signing", "--json"))["key_id"])
 
 
 PASTED = [

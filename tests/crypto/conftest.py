@@ -17,7 +17,7 @@ def key() -> SigningKey:
 @pytest.fixture(scope="session")
 def signer(key: SigningKey) -> AccessTokenSigner:
     """Signs and verifies with `key` alone."""
-    return AccessTokenSigner({key.key_id: key}, ISSUER)
+    return AccessTokenSigner([key], ISSUER)
 
 
 @pytest.fixture(scope="session")

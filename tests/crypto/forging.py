@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from tests.fakes import FakeRandomness
 from tests.harness import ISSUER
-from tokensvc.crypto.key_ring import SigningKey, first_keys, open_signing_keys
+from tokensvc.crypto.key_making import KeyMaker
+from tokensvc.crypto.key_ring import SigningKey, open_signing_keys
 from tokensvc.crypto.wrapping import Wrapper
 from tokensvc.domain.access_token import AccessToken, to_claims
 
@@ -39,7 +40,7 @@ Signing = Callable[[bytes], bytes]
 def new_key(seed: str = "") -> SigningKey:
     """A key pair of a new installation."""
     wrapper = Wrapper(bytes(32))
-    (key,) = open_signing_keys(first_keys(wrapper, FakeRandomness(seed), now=0), wrapper).values()
+    (key,) = open_signing_keys(KeyMaker(wrapper, FakeRandomness(seed)).first_keys(0), wrapper)
     return key
 
 

@@ -10,6 +10,7 @@ from jwt.algorithms import Algorithm
 
 from tests.crypto.forging import Forger, encoded, new_key
 from tests.harness import ISSUER
+from tokensvc.crypto import algorithms
 from tokensvc.crypto.access_tokens import AccessTokenSigner
 from tokensvc.crypto.key_ring import SigningKey
 from tokensvc.domain.bounds import MAX_TOKEN
@@ -52,9 +53,9 @@ class Counted:
     def __init__(self, key: SigningKey, monkeypatch: pytest.MonkeyPatch) -> None:
         self._algorithm = CountingAlgorithm(jwt.get_algorithm_by_name(key.algorithm))
         self._ring = CountingRing(key)
-        monkeypatch.setattr(jwt, "get_algorithm_by_name", lambda _name: self._algorithm)
-        self.signer = AccessTokenSigner(self._ring, ISSUER)
-        self._ring.asked = 0
+        monkeypatch.setitem(algorithms._JWT, key.algorithm, self._algorithm)
+        self.signer = AccessTokenSigner([key], ISSUER)
+        monkeypatch.setattr(self.signer, "_keys", self._ring)
 
     def refuses(self, text: str) -> tuple[int, int]:
         """Have `text` refused; answer how many keys were looked up and how many signatures checked for it."""

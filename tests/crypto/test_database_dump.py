@@ -4,12 +4,13 @@ import base64
 from dataclasses import dataclass
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
 from tests.harness import Caller, Service
 from tokensvc.crypto.key_ring import open_mac_keys, open_signing_keys
-from tokensvc.crypto.wrapping import Wrapper, load_root_key
+from tokensvc.crypto.wrapping import Wrapper, load_root_keys
 from tokensvc.domain.refresh_token import parse
 
 IDEMPOTENCY_KEY = "canary-idempotency-key"
@@ -78,17 +79,18 @@ async def test_no_access_token_is_stored(dump: Dump) -> None:
 
 async def test_no_private_key_is_stored_in_the_clear(dump: Dump, service: Service) -> None:
     """The signing key's scalar, its DER form and the MAC key are there only as what AES-GCM made of them."""
-    wrapper = Wrapper(load_root_key(service.settings.root_key_path))
+    wrapper = Wrapper(*load_root_keys(service.settings.root_key_path))
     stored = await service.store.keys()
-    (signing,) = open_signing_keys(stored, wrapper).values()
+    (signing,) = open_signing_keys(stored, wrapper)
+    assert isinstance(signing.private, ec.EllipticCurvePrivateKey)
     der = signing.private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     scalar = signing.private.private_numbers().private_value.to_bytes(32, "big")
-    assert not any(map(dump.holds, (der, scalar, *open_mac_keys(stored, wrapper).values())))
+    assert not any(map(dump.holds, (der, scalar, *(key.secret for key in open_mac_keys(stored, wrapper)))))
 
 
 async def test_the_root_key_is_not_stored(dump: Dump, service: Service) -> None:
     """The key that opens the keys stands in its own file alone."""
-    assert not dump.holds(load_root_key(service.settings.root_key_path))
+    assert not any(map(dump.holds, load_root_keys(service.settings.root_key_path)))
 
 
 async def test_no_client_secret_is_stored(dump: Dump, bff: Caller) -> None:

@@ -17,7 +17,7 @@ from tokensvc.domain.base64url import decode
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 KEY = new_key("hypothesis")
-SIGNER = AccessTokenSigner({KEY.key_id: KEY}, ISSUER)
+SIGNER = AccessTokenSigner([KEY], ISSUER)
 SIGNED = SIGNER.sign(TOKEN)
 STRANGER = new_key("stranger")
 

@@ -6,10 +6,11 @@ import pytest
 
 from bench.flood.forging import FORGERIES, Genuine
 from tests.domain.samples import HANDLE, a_session
+from tokensvc.crypto.key_ring import MacKey
 from tokensvc.crypto.refresh_tokens import RefreshTokenFormats
 from tokensvc.domain.policy import RefreshTokenFormat
 
-FORMATS = RefreshTokenFormats({1: bytes(32)}, "https://issuer.test")
+FORMATS = RefreshTokenFormats([MacKey(1, bytes(32))], "https://issuer.test")
 SESSION = a_session()
 GENUINE = Genuine(
     opaque=[FORMATS.mint(HANDLE, SESSION, RefreshTokenFormat.OPAQUE)],

@@ -177,7 +177,7 @@ def test_a_key_id_is_only_ever_looked_up(signer: AccessTokenSigner, forger: Forg
 
 def test_a_key_vouches_only_for_tokens_that_name_it(key: SigningKey) -> None:
     """Of two trusted keys, the one that is named has to have signed."""
-    both = AccessTokenSigner({key.key_id: key, NOBODY.key_id: NOBODY}, ISSUER)
+    both = AccessTokenSigner([key, NOBODY], ISSUER)
     by_the_other = Forger(NOBODY).token(Forger(key).header())
     assert both.verify(Forger(NOBODY).token()) is not None
     assert both.verify(by_the_other) is None

@@ -1,64 +1,95 @@
-"""The MAC keys at work: the newest writes refresh tokens, every one of them reads."""
+"""The keys of refresh tokens at work: that of its time writes a token, every one of them reads it."""
+
+from dataclasses import replace
 
 import pytest
 
 from tests.fakes import FakeRandomness
-from tokensvc.crypto.key_ring import RefreshTokenMac, first_keys, open_mac_keys, open_signing_keys
+from tests.store.samples import NOW, a_session
+from tokensvc.crypto.key_making import KeyMaker
+from tokensvc.crypto.key_ring import MacKey, open_mac_keys, open_signing_keys
+from tokensvc.crypto.refresh_tokens import RefreshTokenFormats
 from tokensvc.crypto.wrapping import Wrapper
 from tokensvc.domain import refresh_token
-from tokensvc.domain.keys import KeyPurpose, KeyState
+from tokensvc.domain.keys import KeyPurpose
+from tokensvc.domain.policy import RefreshTokenFormat
 from tokensvc.domain.refresh_token import RefreshToken
 
 HANDLE = bytes(range(16))
-OLD, NEW = b"o" * 32, b"n" * 32
+OLD, NEW = MacKey(1, b"o" * 32), MacKey(2, b"n" * 32, activates_at=NOW)
+ISSUER = "https://issuer.test"
+BEFORE, AFTER = NOW - 1, NOW
+STATEFUL = [RefreshTokenFormat.OPAQUE, RefreshTokenFormat.JWT]
 
 
-def test_a_minted_token_opens() -> None:
+def ring(*keys: MacKey) -> RefreshTokenFormats:
+    """The formats under these keys."""
+    return RefreshTokenFormats(keys, ISSUER)
+
+
+def minted(keys: RefreshTokenFormats, rotated_at: int, form: RefreshTokenFormat = RefreshTokenFormat.OPAQUE) -> str:
+    """The token of generation 5, of a session that was rotated then."""
+    return keys.mint(HANDLE, replace(a_session(), generation=5, rotated_at=rotated_at), form)
+
+
+@pytest.mark.parametrize("form", STATEFUL)
+def test_a_minted_token_opens(form: RefreshTokenFormat) -> None:
     """What the ring writes, the ring reads."""
-    ring = RefreshTokenMac({1: OLD})
-    assert ring.open(ring.mint(HANDLE, 5)) == RefreshToken(1, HANDLE, 5)
+    assert ring(OLD).open(minted(ring(OLD), AFTER, form)) == RefreshToken(1, HANDLE, 5)
 
 
-def test_the_newest_key_writes() -> None:
-    """After a change of keys new tokens name the new one, whatever the order in which the keys were found."""
-    for keys in ({1: OLD, 2: NEW}, {2: NEW, 1: OLD}):
-        token = RefreshTokenMac(keys).open(RefreshTokenMac(keys).mint(HANDLE, 5))
-        assert token is not None
-        assert token.key_id == 2
+@pytest.mark.parametrize("form", STATEFUL)
+def test_a_new_key_writes_from_its_time_on(form: RefreshTokenFormat) -> None:
+    """What was rotated before is written with the key before, also when it is written again afterwards."""
+    both = ring(OLD, NEW)
+    named = [token.key_id for at in (BEFORE, AFTER) if (token := both.open(minted(both, at, form)))]
+    assert named == [1, 2]
+    assert minted(both, BEFORE, form) == minted(ring(OLD), BEFORE, form)
 
 
 def test_older_tokens_open_as_before() -> None:
     """A change of keys ends no session."""
-    assert RefreshTokenMac({1: OLD, 2: NEW}).open(RefreshTokenMac({1: OLD}).mint(HANDLE, 5)) == RefreshToken(
-        1, HANDLE, 5
-    )
+    assert ring(OLD, NEW).open(minted(ring(OLD), BEFORE)) == RefreshToken(1, HANDLE, 5)
 
 
-def test_a_token_under_no_key_of_the_ring_is_refused() -> None:
+@pytest.mark.parametrize("form", STATEFUL)
+def test_a_token_under_no_key_of_the_ring_is_refused(form: RefreshTokenFormat) -> None:
     """A removed key, and a key of another installation, open nothing."""
-    assert RefreshTokenMac({2: NEW}).open(RefreshTokenMac({1: OLD}).mint(HANDLE, 5)) is None
-    assert RefreshTokenMac({1: NEW}).open(RefreshTokenMac({1: OLD}).mint(HANDLE, 5)) is None
+    text = minted(ring(OLD), BEFORE, form)
+    assert ring(NEW).open(text) is None
+    assert ring(replace(OLD, secret=NEW.secret)).open(text) is None
 
 
-def test_handles_come_from_the_newest_key() -> None:
-    """A repeated Issue is derived with the key that is written with."""
-    assert RefreshTokenMac({1: OLD, 2: NEW}).handle_for("bff", "key") == refresh_token.handle_for(NEW, "bff", "key")
+def test_other_keys_are_taken_into_use() -> None:
+    """From then on they read and write, and those before do not."""
+    used = ring(OLD)
+    text = minted(used, BEFORE)
+    used.use([NEW])
+    assert used.open(text) is None
+    assert used.open(minted(used, AFTER)) == RefreshToken(2, HANDLE, 5)
+
+
+def test_handles_come_from_every_key_the_present_one_first() -> None:
+    """A repeated Issue finds what it began under the key before."""
+    old, new = (refresh_token.handle_for(key.secret, "bff", "key") for key in (OLD, NEW))
+    assert ring(OLD, NEW).handles_for("bff", "key", BEFORE) == [old, new]
+    assert ring(OLD, NEW).handles_for("bff", "key", AFTER) == [new, old]
 
 
 @pytest.mark.parametrize("text", ["", "x", "tsr1_", "\ud800", "tsr1_" + "A" * 50, "tsr1_" + "é" * 50, "x" * 10**6])
 def test_what_is_no_token_is_refused(text: str) -> None:
     """Rubbish of every kind gets one answer."""
-    assert RefreshTokenMac({1: OLD}).open(text) is None
+    assert ring(OLD).open(text) is None
 
 
 def test_a_new_installation_has_one_key_of_each_purpose() -> None:
-    """The first keys sign at once, and each installation's are its own."""
+    """The first keys are used at once, and each installation's are its own."""
     wrapper = Wrapper(bytes(32))
-    stored = first_keys(wrapper, FakeRandomness("one"), now=5)
-    other = first_keys(wrapper, FakeRandomness("other"), now=5)
-    assert [(key.purpose, key.state, key.created_at) for key in stored] == [
-        (KeyPurpose.SIGNING, KeyState.ACTIVE, 5),
-        (KeyPurpose.REFRESH_MAC, KeyState.ACTIVE, 5),
+    stored = KeyMaker(wrapper, FakeRandomness("one")).first_keys(5)
+    other = KeyMaker(wrapper, FakeRandomness("other")).first_keys(5)
+    assert [(key.purpose, key.activates_at, key.created_at) for key in stored] == [
+        (KeyPurpose.SIGNING, 5, 5),
+        (KeyPurpose.REFRESH_MAC, 5, 5),
     ]
-    assert open_mac_keys(stored, wrapper) != open_mac_keys(other, wrapper)
-    assert open_signing_keys(stored, wrapper).keys().isdisjoint(open_signing_keys(other, wrapper))
+    assert open_mac_keys(stored, wrapper)[0].secret != open_mac_keys(other, wrapper)[0].secret
+    assert open_signing_keys(stored, wrapper)[0].key_id != open_signing_keys(other, wrapper)[0].key_id

@@ -40,7 +40,7 @@ def test_a_token_of_another_installation_does_not_verify(signer: AccessTokenSign
     """A key of the same name in another installation vouches for nothing here."""
     other = replace(new_key("other"), key_id=key.key_id)
     with pytest.raises(jwt.InvalidSignatureError):
-        verified_by_pyjwt(AccessTokenSigner({key.key_id: other}, ISSUER).sign(TOKEN), signer.jwks())
+        verified_by_pyjwt(AccessTokenSigner([replace(other, key_id=key.key_id)], ISSUER).sign(TOKEN), signer.jwks())
 
 
 def test_the_header_says_type_algorithm_and_key(signer: AccessTokenSigner, key: SigningKey) -> None:
@@ -58,8 +58,8 @@ def test_the_jwks_has_public_members_only(signer: AccessTokenSigner, key: Signin
 def test_the_newest_key_signs_and_every_key_verifies(key: SigningKey) -> None:
     """A new key takes over the signing; tokens of the older one go on verifying, here and offline."""
     newer = new_key("newer")
-    before = AccessTokenSigner({key.key_id: key}, ISSUER)
-    after = AccessTokenSigner({key.key_id: key, newer.key_id: newer}, ISSUER)
+    before = AccessTokenSigner([key], ISSUER)
+    after = AccessTokenSigner([key, newer], ISSUER)
     assert jwt.get_unverified_header(after.sign(TOKEN))["kid"] == newer.key_id
     for text in (before.sign(TOKEN), after.sign(TOKEN)):
         assert after.verify(text) is not None
@@ -69,8 +69,8 @@ def test_the_newest_key_signs_and_every_key_verifies(key: SigningKey) -> None:
 def test_a_removed_key_vouches_for_nothing(key: SigningKey) -> None:
     """A key that is gone from the ring takes its tokens with it."""
     newer = new_key("newer")
-    text = AccessTokenSigner({key.key_id: key}, ISSUER).sign(TOKEN)
-    assert AccessTokenSigner({newer.key_id: newer}, ISSUER).verify(text) is None
+    text = AccessTokenSigner([key], ISSUER).sign(TOKEN)
+    assert AccessTokenSigner([newer], ISSUER).verify(text) is None
 
 
 def test_a_key_does_not_show_its_private_part(key: SigningKey) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.domain.samples import HANDLE, a_session
 from tokensvc.crypto import refresh_tokens
+from tokensvc.crypto.key_ring import MacKey
 from tokensvc.crypto.refresh_tokens import RefreshTokenFormats
 from tokensvc.domain.policy import RefreshTokenFormat
 from tokensvc.domain.refresh_token import MAX_GENERATION, RefreshToken
@@ -24,7 +25,7 @@ CLAIMS = {"iss": ISSUER, "gen": 7, "hdl": base64.urlsafe_b64encode(HANDLE).rstri
 
 
 def _formats(**keys: bytes) -> RefreshTokenFormats:
-    return RefreshTokenFormats({int(name[1:]): key for name, key in keys.items()} or {1: KEY}, ISSUER)
+    return RefreshTokenFormats([MacKey(int(name[1:]), key) for name, key in keys.items()] or [MacKey(1, KEY)], ISSUER)
 
 
 def _jwt(formats: RefreshTokenFormats, **changes: Any) -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tokensvc.crypto.wrapping import RootKeyError, create_root_key, load_root_key
+from tokensvc.crypto.wrapping import create_root_key, load_root_keys
+from tokensvc.domain.keys import RootKeyError
 
 KEY = bytes(range(32))
 
@@ -38,15 +39,16 @@ def written(path: Path, text: str, mode: int = 0o600) -> Path:
 def test_a_created_key_can_be_loaded(path: Path) -> None:
     """A new root key is 32 bytes that nobody has chosen."""
     create_root_key(path)
-    assert len(load_root_key(path)) == 32
-    assert load_root_key(path) != bytes(32)
+    (key,) = load_root_keys(path)
+    assert len(key) == 32
+    assert key != bytes(32)
 
 
 def test_two_keys_differ(tmp_path: Path) -> None:
     """Every installation has a root key of its own."""
     create_root_key(tmp_path / "one")
     create_root_key(tmp_path / "other")
-    assert load_root_key(tmp_path / "one") != load_root_key(tmp_path / "other")
+    assert load_root_keys(tmp_path / "one") != load_root_keys(tmp_path / "other")
 
 
 @pytest.mark.usefixtures("open_umask")
@@ -80,7 +82,7 @@ def test_a_key_that_is_there_stays(path: Path) -> None:
     """Whoever comes second leaves the first one's key alone, and is content with it."""
     written(path, base64.b64encode(KEY).decode())
     create_root_key(path)
-    assert load_root_key(path) == KEY
+    assert load_root_keys(path) == [KEY]
 
 
 def test_of_many_creators_one_wins(path: Path) -> None:
@@ -88,7 +90,7 @@ def test_of_many_creators_one_wins(path: Path) -> None:
 
     def create_and_load(_: int) -> bytes:
         create_root_key(path)
-        return load_root_key(path)
+        return load_root_keys(path)[0]
 
     with ThreadPoolExecutor(8) as creators:
         found = set(creators.map(create_and_load, range(32)))
@@ -112,20 +114,35 @@ def test_a_creator_that_died_half_way_is_no_obstacle(path: Path) -> None:
     """What a killed process left behind, one of our own number too, does not stop the next one."""
     written(path.with_name(f"{path.name}.{os.getpid()}"), "hal")
     create_root_key(path)
-    assert len(load_root_key(path)) == 32
+    assert len(load_root_keys(path)[0]) == 32
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o400])
 def test_an_owners_file_is_accepted(path: Path, mode: int) -> None:
     """Reading is all that the owner needs."""
-    assert load_root_key(written(path, base64.b64encode(KEY).decode() + "\n", mode)) == KEY
+    assert load_root_keys(written(path, base64.b64encode(KEY).decode() + "\n", mode)) == [KEY]
+
+
+def test_several_keys_are_read_in_their_order(path: Path) -> None:
+    """One on each line, the one that wraps first."""
+    other = bytes(range(32, 64))
+    text = "\n".join(base64.b64encode(key).decode() for key in (other, KEY))
+    assert load_root_keys(written(path, f"{text}\n\n")) == [other, KEY]
+
+
+def test_a_place_that_is_no_file_is_refused(tmp_path: Path) -> None:
+    """A pipe would have the start wait for ever."""
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    for place in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(RootKeyError, match="not in a regular file"):
+            load_root_keys(place)
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o644, 0o602, 0o620, 0o610, 0o601, 0o666, 0o777], ids=oct)
 def test_a_file_for_others_is_refused(path: Path, mode: int) -> None:
     """Any right of group or others is one too many; the message says what to do."""
     with pytest.raises(RootKeyError, match=f"chmod 600 {path}"):
-        load_root_key(written(path, base64.b64encode(KEY).decode(), mode))
+        load_root_keys(written(path, base64.b64encode(KEY).decode(), mode))
 
 
 @pytest.mark.parametrize(
@@ -148,12 +165,12 @@ def test_anything_but_a_key_is_refused(path: Path, text: str) -> None:
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
     path.chmod(0o600)
     with pytest.raises(RootKeyError) as caught:
-        load_root_key(path)
+        load_root_keys(path)
     assert not text or text not in str(caught.value)
 
 
 def test_a_missing_file_is_refused(path: Path) -> None:
     """Without its root key the service does not make up another one by itself."""
     with pytest.raises(RootKeyError, match="No such file"):
-        load_root_key(path)
+        load_root_keys(path)
     assert not path.exists()

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes import FakeRandomness
-from tokensvc.crypto.key_ring import first_keys, open_mac_keys, open_signing_keys
-from tokensvc.crypto.wrapping import RootKeyError, Wrapper
-from tokensvc.domain.keys import KeyPurpose, StoredKey
+from tokensvc.crypto.key_making import KeyMaker
+from tokensvc.crypto.key_ring import open_mac_keys, open_signing_keys
+from tokensvc.crypto.wrapping import Wrapper
+from tokensvc.domain.keys import KeyPurpose, RootKeyError, StoredKey
 
 WRAPPER = Wrapper(b"r" * 32)
 WRAPPED = WRAPPER.wrap(b"a private key", "row 1")
@@ -18,7 +19,7 @@ WRAPPED = WRAPPER.wrap(b"a private key", "row 1")
 
 def stored_keys() -> list[StoredKey]:
     """Two signing keys and two MAC keys, as they would stand in one table."""
-    older, newer = (first_keys(WRAPPER, FakeRandomness(seed), now=0) for seed in ("older", "newer"))
+    older, newer = (KeyMaker(WRAPPER, FakeRandomness(seed)).first_keys(0) for seed in ("older", "newer"))
     return [*older, newer[0]]
 
 
@@ -108,10 +109,27 @@ def test_a_changed_public_key_is_not_published() -> None:
     """Whoever can write to the table cannot have others trust a key of their own: what is sealed is what is shown."""
     stored = stored_keys()
     planted = replace(stored[0], public_jwk=stored[2].public_jwk)
-    (opened_key,) = open_signing_keys([planted], WRAPPER).values()
+    (opened_key,) = open_signing_keys([planted], WRAPPER)
     assert opened_key.public_jwk == stored[0].public_jwk != planted.public_jwk
 
 
 def test_a_stored_key_does_not_show_what_it_wraps() -> None:
     """The wrapped key stays out of every representation that could reach a log."""
     assert "wrapped" not in repr(stored_keys()[0])
+
+
+def test_any_of_several_root_keys_opens() -> None:
+    """While a root key is being replaced both are there; the first one wraps."""
+    both = Wrapper(b"n" * 32, b"r" * 32)
+    assert both.unwrap(WRAPPED, "row 1") == b"a private key"
+    assert Wrapper(b"n" * 32).unwrap(both.wrap(b"another", "row 2"), "row 2") == b"another"
+
+
+def test_what_is_wrapped_anew_needs_the_first_root_key_alone() -> None:
+    """What that has wrapped already stays as it is; another row is refused as ever."""
+    both, new = Wrapper(b"n" * 32, b"r" * 32), Wrapper(b"n" * 32)
+    anew = both.wrapped_anew(WRAPPED, "row 1")
+    assert new.unwrap(anew, "row 1") == b"a private key"
+    assert both.wrapped_anew(anew, "row 1") == anew
+    with pytest.raises(RootKeyError):
+        both.wrapped_anew(WRAPPED, "row 2")

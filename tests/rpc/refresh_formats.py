@@ -19,6 +19,7 @@ from tests.harness import ISSUER, Caller, Service, failure, policy_of, running_s
 from tests.rpc.faults import second_node, through
 from tests.rpc.steps import is_active, issue, refresh
 from tests.store.kinds import drop_postgres, postgres_url
+from tokensvc.crypto.key_ring import MacKey
 from tokensvc.crypto.refresh_tokens import RefreshTokenFormats
 from tokensvc.domain.policy import RefreshTokenFormat
 from tokensvc.domain.session import begin
@@ -70,7 +71,9 @@ async def is_dead(caller: Caller, *given: pb.IssueResponse | pb.RefreshResponse)
 def of_another_installation(token_format: RefreshTokenFormat) -> str:
     """A well-made token for `app` under a key that is not ours."""
     session = replace(begin(replace(GRANT, client_id="app")), is_stateless=token_format is STATELESS)
-    return RefreshTokenFormats({1: b"the key of another installation."}, ISSUER).mint(HANDLE, session, token_format)
+    return RefreshTokenFormats([MacKey(1, b"the key of another installation.")], ISSUER).mint(
+        HANDLE, session, token_format
+    )
 
 
 class Place:

@@ -7,8 +7,9 @@ from tokensvc_pb.v1 import session_service_pb2 as sessions_pb
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
 from tests.harness import Caller, Service
+from tests.store.samples import a_session
 from tokensvc.domain.effects import Effects
-from tokensvc.domain.policy import DAY
+from tokensvc.domain.policy import DAY, RefreshTokenFormat
 from tokensvc.domain.revocation import EntryKind, LogEntry
 from tokensvc.ports import Rows, Unit
 
@@ -36,6 +37,12 @@ async def introspect(caller: Caller, token: str, **fields: Any) -> pb.Introspect
 async def is_active(caller: Caller, token: str, **fields: Any) -> bool:
     """Whether `token` introspects active."""
     return (await introspect(caller, token, **fields)).active
+
+
+def sealed(service: Service, handle: bytes, generation: int) -> str:
+    """The opaque refresh token of this handle and generation, which nobody but `service` can make."""
+    session = replace(a_session(), generation=generation)
+    return service.keys.refresh_tokens.mint(handle, session, RefreshTokenFormat.OPAQUE)
 
 
 async def session_of(caller: Caller, session_id: str) -> sessions_pb.Session:

@@ -12,7 +12,7 @@ import grpc
 import pytest
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
-from tests.harness import ISSUER, Caller, Service
+from tests.harness import Caller, Service
 from tests.rpc.faults import FailingStore, StoreOver, server_over, through
 from tests.rpc.refresh_formats import (
     IN_EVERY_FORMAT,
@@ -26,9 +26,9 @@ from tests.rpc.refresh_formats import (
 from tests.rpc.steps import is_active, issue, refresh, revoke
 from tests.rpc.tables import rows_of, tables_of
 from tokensvc.crypto.key_ring import open_mac_keys
-from tokensvc.crypto.refresh_tokens import RefreshTokenFormats
-from tokensvc.crypto.wrapping import Wrapper, load_root_key
+from tokensvc.crypto.wrapping import Wrapper, load_root_keys
 from tokensvc.domain.policy import RefreshTokenFormat
+from tokensvc.domain.refresh_token import RefreshToken, encode
 from tokensvc.ports import Committed, Unit
 
 CANARY = "canary-7d20"
@@ -193,7 +193,7 @@ async def test_case_53_no_token_and_no_key_is_in_the_file(
     assert (
         issued.session_id.encode() in data
     )  # which anybody may know: a search that finds nothing else means something
-    keys = [load_root_key(service.settings.root_key_path), await _mac_key(service)]
+    keys = [*load_root_keys(service.settings.root_key_path), await _mac_key(service)]
     handles = []
     for token in (issued.refresh_token, second.refresh_token, lost[1].refresh_token):
         opened = service.keys.refresh_tokens.open(token)
@@ -228,7 +228,7 @@ def _decoded(raw: bytes) -> list[bytes]:
 def _forged(token: str, handle: bytes, key: bytes) -> str:
     """The token once more, for eve where it says for whom it is, with a seal made by `key`."""
     if token.startswith("tsr1_"):
-        return RefreshTokenFormats({1: key}, ISSUER).opaque.mint(handle, 0)
+        return encode(RefreshToken(1, handle, 0), key)
     header, claims, _ = token.split(".")
     changed = json.loads(base64.urlsafe_b64decode(claims + "==")) | {"sub": "eve", "subject": "eve"}
     signing_input = f"{header}.{_segment(json.dumps(changed, separators=(',', ':')).encode())}"
@@ -259,8 +259,8 @@ async def test_case_53_no_value_of_a_dump_is_a_token(service: Service, app: Call
 
 
 async def _mac_key(service: Service) -> bytes:
-    wrapper = Wrapper(load_root_key(service.settings.root_key_path))
-    return open_mac_keys(await service.store.keys(), wrapper)[1]
+    wrapper = Wrapper(*load_root_keys(service.settings.root_key_path))
+    return open_mac_keys(await service.store.keys(), wrapper)[0].secret
 
 
 @IN_EVERY_FORMAT

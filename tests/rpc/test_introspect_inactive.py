@@ -9,7 +9,7 @@ import pytest
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
 from tests.harness import Caller, Service, policy_of
-from tests.rpc.steps import issue, refresh, revoke
+from tests.rpc.steps import issue, refresh, revoke, sealed
 from tokensvc.domain.client import Permission
 from tokensvc.services.clients import OPERATOR
 
@@ -81,7 +81,7 @@ async def _refresh_token_of_a_stranger(service: Service, _: Caller) -> str:
 
 
 async def _unknown_refresh(service: Service, _: Caller) -> str:
-    return service.keys.refresh_tokens.opaque.mint(bytes(16), 0)
+    return sealed(service, bytes(16), 0)
 
 
 async def _tampered_access(_: Service, bff: Caller) -> str:

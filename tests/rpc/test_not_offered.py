@@ -21,7 +21,7 @@ FILES = (token_service_pb2, session_service_pb2, key_service_pb2, client_service
 OFFERED = {
     *("Issue", "Refresh", "Revoke", "Introspect", "BatchIntrospect"),
     *("ListSessions", "GetSession", "FlagSubject", "UnflagSubject"),
-    "GetJwks",
+    *("GetJwks", "ListKeys", "RotateKey", "RevokeKey"),
     *("ListAuditEvents", "WatchAuditEvents"),
     *("CreateClient", "GetClient", "ListClients", "UpdateClient", "DeleteClient", "RotateClientSecret"),
 }

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.harness import Caller, Service, policy_of
-from tests.rpc.steps import introspect, is_active, issue, refresh, session_of
+from tests.rpc.steps import introspect, is_active, issue, refresh, sealed, session_of
 from tests.rpc.tables import rows_of, tables_of
 
 
@@ -104,7 +104,7 @@ async def test_a_token_ahead_of_its_row_is_adopted(service: Service, bff: Caller
     issued = await issue(bff)
     opened = service.keys.refresh_tokens.open(issued.refresh_token)
     assert opened is not None
-    refreshed = await refresh(bff, service.keys.refresh_tokens.opaque.mint(opened.handle, 7))
+    refreshed = await refresh(bff, sealed(service, opened.handle, 7))
     assert (await session_of(bff, issued.session_id)).generation == 8
     assert await is_active(bff, refreshed.refresh_token)
     assert rows_of(service, "audit_events")[-1]["type"] == "session.generation_healed"

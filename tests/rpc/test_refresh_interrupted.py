@@ -9,7 +9,7 @@ import pytest
 
 from tests.harness import Caller, Service, failure
 from tests.rpc.faults import WaitingStore, server_over, through, wire_to
-from tests.rpc.steps import is_active, issue, refresh
+from tests.rpc.steps import is_active, issue, refresh, sealed
 from tests.rpc.tables import rows_of
 
 _REFRESH_TOKEN = re.compile(rb"tsr1_[A-Za-z0-9_-]{50}")
@@ -23,7 +23,7 @@ def _successor(service: Service, token: str) -> str:
     """What the first rotation of `token` leads to: it is derived, so it is known beforehand."""
     opened = service.keys.refresh_tokens.open(token)
     assert opened is not None
-    return service.keys.refresh_tokens.opaque.mint(opened.handle, opened.generation + 1)
+    return sealed(service, opened.handle, opened.generation + 1)
 
 
 async def test_a_lost_response_is_answered_again_with_the_same_successor(service: Service, bff: Caller) -> None:

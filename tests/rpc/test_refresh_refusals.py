@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.harness import Caller, Service, failure, policy_of
-from tests.rpc.steps import change_policy, introspect, issue, refresh
+from tests.rpc.steps import change_policy, introspect, issue, refresh, sealed
 from tests.rpc.tables import tables_of
 from tokensvc.domain.policy import BindingAction, BindingPolicy
 from tokensvc.services.clients import OPERATOR
@@ -149,7 +149,7 @@ async def test_an_access_token_is_no_refresh_token(bff: Caller) -> None:
 
 async def test_a_genuine_token_without_a_session_is_invalid(service: Service, bff: Caller) -> None:
     """A token that our key made for a session that does not exist is answered as a forged one is."""
-    genuine = service.keys.refresh_tokens.opaque.mint(bytes(16), 0)
+    genuine = sealed(service, bytes(16), 0)
     assert await failure(refresh(bff, genuine)) == await failure(refresh(bff, "nonsense"))
 
 

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ import pytest
 
 from tests.fakes import FakeRandomness
 from tests.harness import Caller, Service, failure
-from tests.rpc.steps import introspect, is_active, issue, refresh
+from tests.rpc.steps import introspect, is_active, issue, refresh, sealed
 from tests.rpc.tables import rows_of, tables_of
 from tokensvc.app import open_keys, open_store
 from tokensvc.config import Settings, load_settings
-from tokensvc.crypto.wrapping import RootKeyError, create_root_key
+from tokensvc.crypto.wrapping import create_root_key
+from tokensvc.domain.keys import RootKeyError
 
 
 @pytest.fixture
@@ -104,7 +106,7 @@ async def test_the_mac_key_and_the_dump_together_make_no_refresh_token(
     service: Service, bff: Caller, loot: Settings
 ) -> None:
     """Who can compute tags and knows every row still lacks the handles: what the rows hold in their place is no use."""
-    mint = service.keys.refresh_tokens.opaque.mint
+    mint = partial(sealed, service)
     session_ids = [row["session_id"] for row in rows_of(service, "sessions")]
     assert len(session_ids) == 2
     for session_id in session_ids:

@@ -1,17 +1,16 @@
 """The use cases on a store, called directly: no gRPC, no settings, no process."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from tests.fakes import FakeClock, FakeRandomness
 from tests.harness import ISSUER, policy_of
-from tokensvc.crypto.access_tokens import AccessTokenSigner
-from tokensvc.crypto.key_ring import first_keys, open_mac_keys, open_signing_keys
-from tokensvc.crypto.refresh_tokens import RefreshTokenFormats
+from tokensvc.crypto.key_making import KeyMaker
+from tokensvc.crypto.live_keys import LiveKeys
 from tokensvc.crypto.wrapping import Wrapper
 from tokensvc.domain.client import Client, Permission
+from tokensvc.domain.keys import RootKeyError, StoredKey
 from tokensvc.domain.policy import TokenPolicy
-from tokensvc.ports import AccessTokens, RefreshTokens, Store
+from tokensvc.ports import Store
 from tokensvc.services.call import Call
 from tokensvc.services.clients import OPERATOR, Clients
 from tokensvc.services.introspect import Active, Freshness, IntrospectQuery, IntrospectTokens
@@ -23,26 +22,21 @@ from tokensvc.services.token_set import AccessTokenMinter, TokenSet
 CALLER_PERMISSIONS = frozenset(Permission) - {Permission.ADMIN}
 
 
-@dataclass(frozen=True)
-class Keys:
-    """Keys at work, made without a database."""
-
-    access_tokens: AccessTokens
-    refresh_tokens: RefreshTokens
-
-
-def new_keys(now: int = 0) -> Keys:
-    """The keys of a new installation."""
+def new_keys(now: int = 0) -> LiveKeys:
+    """The keys of a new installation, without a database."""
     wrapper = Wrapper(bytes(32))
-    stored = first_keys(wrapper, FakeRandomness("keys"), now)
-    signer = AccessTokenSigner(open_signing_keys(stored, wrapper), ISSUER)
-    return Keys(signer, RefreshTokenFormats(open_mac_keys(stored, wrapper), ISSUER))
+    maker = KeyMaker(wrapper, FakeRandomness("keys"))
+
+    def complain(key: StoredKey, error: RootKeyError) -> None:
+        raise AssertionError(key.key_id) from error
+
+    return LiveKeys(maker.first_keys(now), maker, ISSUER, verified_tokens=1, complain=complain)
 
 
 class UseCases:
     """Every use case, and shorthands that make the call for a client by its id."""
 
-    def __init__(self, store: Store, clock: FakeClock, keys: Keys, seed: str = "") -> None:
+    def __init__(self, store: Store, clock: FakeClock, keys: LiveKeys, seed: str = "") -> None:
         randomness = FakeRandomness(seed)
         minter = AccessTokenMinter(keys.access_tokens, randomness, ISSUER)
         self.store = store

@@ -16,7 +16,7 @@ from tests.store.samples import NOW, a_session, an_entry, rotating, sid, stored,
 from tokensvc.domain.client import Client
 from tokensvc.domain.effects import AuditEvent
 from tokensvc.domain.errors import Reason, RefusedError
-from tokensvc.domain.keys import KeyPurpose, KeyState, StoredKey
+from tokensvc.domain.keys import KeyPurpose, StoredKey
 from tokensvc.domain.revocation import EntryKind
 from tokensvc.ports import SessionFilter, Unit
 from tokensvc.store.sql_store import SqlStore
@@ -232,7 +232,7 @@ async def test_a_full_disk_refuses_until_there_is_room(store: SqlStore, path: Pa
     [
         lambda store: store.commit(rotating()),
         lambda store: store.prune(NOW, 1),
-        lambda store: store.add_first_keys([StoredKey("k1", KeyPurpose.SIGNING, "", KeyState.ACTIVE, NOW, b"")]),
+        lambda store: store.add_first_keys([StoredKey("k1", KeyPurpose.SIGNING, "", NOW, NOW, b"")]),
     ],
     ids=["commit", "prune", "add_first_keys"],
 )

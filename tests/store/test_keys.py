@@ -1,16 +1,27 @@
 """The key table, on every kind of store."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
 
-from tests.store.samples import NOW
-from tokensvc.domain.keys import KeyPurpose, KeyState, StoredKey
-from tokensvc.ports import Store
+import pytest
+
+from tests.fakes import FakeClock
+from tests.store.kinds import KINDS, Kind
+from tests.store.samples import NOW, an_entry, writing
+from tokensvc.domain.effects import Effects
+from tokensvc.domain.keys import KeyPurpose, StoredKey
+from tokensvc.domain.policy import DAY
+from tokensvc.domain.revocation import EntryKind, LogEntry
+from tokensvc.ports import Rows, Store, Unit
 from tokensvc.store.sql_store import SqlStore
 
-SIGNING = StoredKey("k1", KeyPurpose.SIGNING, "ES256", KeyState.ACTIVE, NOW, bytes(range(256)), '{"kty":"EC"}')
-MAC = StoredKey("1", KeyPurpose.REFRESH_MAC, "HS256", KeyState.PREPARED, NOW + 1, b"\x00wrapped\xff")
-OTHER = StoredKey("k2", KeyPurpose.SIGNING, "EdDSA", KeyState.RETIRED, NOW, b"other")
+SHARED = [kind for kind in KINDS if kind.survives_restart]
+SIGNING = StoredKey("k1", KeyPurpose.SIGNING, "ES256", NOW, NOW + 5, bytes(range(256)), '{"kty":"EC"}')
+MAC = StoredKey("1", KeyPurpose.REFRESH_MAC, "HS256", NOW + 1, NOW, b"\x00wrapped\xff", retires_at=NOW + 9)
+OTHER = StoredKey("k2", KeyPurpose.SIGNING, "EdDSA", NOW, NOW, b"other")
 
 
 async def test_the_first_keys_are_read_back(store: Store) -> None:
@@ -38,3 +49,85 @@ async def test_of_two_stores_that_start_together_one_wins(open_sqlite: Callable[
     keys = await one.keys()
     assert keys in ([SIGNING], [OTHER])
     assert await other.keys() == keys
+
+
+def changing(*keys: StoredKey) -> Unit[Sequence[StoredKey]]:
+    """A unit that writes keys and answers what it has found."""
+    told = LogEntry(EntryKind.KEYS_CHANGED, "", at=NOW, expires_at=NOW + DAY)
+    return Unit(lambda rows: Effects(rows.keys(), keys=keys, log=(told,)), keys=True)
+
+
+async def test_keys_are_changed_and_added(store: Store) -> None:
+    """A decision sees all keys as they are, those of its own batch too, and what it writes replaces them."""
+    await store.add_first_keys([SIGNING, MAC])
+    retired = SIGNING.retired(NOW + 7)
+    first, second = await asyncio.gather(store.commit(changing(retired)), store.commit(changing(OTHER)))
+    assert first.outcome == [SIGNING, MAC]
+    assert second.outcome == [retired, MAC]
+    assert {key.key_id: key for key in await store.keys()} == {"k1": retired, "1": MAC, "k2": OTHER}
+
+
+async def test_a_unit_that_asks_for_no_keys_gets_none(sqlite_store: SqlStore) -> None:
+    """They are not read for every write."""
+    await sqlite_store.add_first_keys([SIGNING])
+    committed = await sqlite_store.commit(Unit(lambda rows: Effects(rows.keys())))
+    assert committed.outcome == []
+
+
+async def test_a_change_of_keys_is_in_the_view_and_told_before(store: Store) -> None:
+    """Whoever has a view that knows of a change, meets keys that do."""
+    await store.add_first_keys([SIGNING])
+    told: list[Sequence[StoredKey]] = []
+    store.watch_keys(told.append)
+    assert list((await store.view()).keys) == [SIGNING]
+    revision = (await store.commit(changing(OTHER))).revision
+    view = await store.view(min_revision=revision)
+    assert list(view.keys) == list(told[-1]) == [SIGNING, OTHER]
+
+
+async def test_nothing_is_told_while_keys_stay(store: Store) -> None:
+    """Other entries of the log do not have the keys read again."""
+    await store.add_first_keys([SIGNING])
+    told: list[Sequence[StoredKey]] = []
+    store.watch_keys(told.append)
+    await store.view()
+    before = len(told)
+    await store.commit(writing(log=(an_entry(),)))
+    await store.view()
+    assert len(told) == before
+
+
+async def test_another_store_is_told(open_sqlite: Callable[[], SqlStore]) -> None:
+    """A node that has not changed the keys itself learns of it with its next view."""
+    one, other = open_sqlite(), open_sqlite()
+    await one.add_first_keys([SIGNING])
+    told: list[Sequence[StoredKey]] = []
+    other.watch_keys(told.append)
+    await other.view()
+    await one.commit(changing(OTHER))
+    await other.view()
+    assert [list(keys) for keys in told] == [[SIGNING], [SIGNING, OTHER]]
+
+
+@pytest.mark.parametrize("kind", SHARED, ids=lambda kind: kind.name)
+async def test_of_units_that_change_keys_at_once_each_sees_what_the_one_before_has_done(
+    kind: Kind, path: Path, clock: FakeClock
+) -> None:
+    """On two nodes, round after round: no change is lost, and none is decided on keys that are not so any more."""
+    one, other = kind.open(path, clock), kind.open(path, clock)
+    try:
+        await one.add_first_keys([SIGNING])
+
+        def counting(rows: Rows) -> Effects[int]:
+            (key,) = rows.keys()
+            changed = replace(key, created_at=key.created_at + 1)
+            return Effects(changed.created_at, keys=(changed,))
+
+        async def count(store: Store) -> list[int]:
+            return [(await store.commit(Unit(counting, keys=True))).outcome for _ in range(20)]
+
+        outcomes = chain(*await asyncio.gather(count(one), count(other)))
+        assert sorted(outcomes) == list(range(NOW + 1, NOW + 41))
+    finally:
+        await one.close()
+        await other.close()

@@ -12,7 +12,7 @@ from tests.store.kinds import Kind, only
 from tests.store.samples import NOW, a_session, an_entry, rotating, sid, stored, writing
 from tokensvc.domain.client import Client
 from tokensvc.domain.effects import AuditEvent
-from tokensvc.domain.keys import KeyPurpose, KeyState, StoredKey
+from tokensvc.domain.keys import KeyPurpose, StoredKey
 from tokensvc.domain.revocation import EntryKind
 from tokensvc.ports import SessionFilter, Store, Unit
 from tokensvc.store import schema
@@ -36,7 +36,7 @@ async def store(store: Store) -> Store:
         units.append(writing(client=Client(name), log=entries, audit=AUDIT))
     for unit in units:
         await store.commit(unit)
-    keys = [StoredKey(str(place), KeyPurpose.SIGNING, "", KeyState.ACTIVE, NOW, b"") for place in range(3)]
+    keys = [StoredKey(str(place), KeyPurpose.SIGNING, "", NOW, NOW, b"") for place in range(3)]
     await store.add_first_keys(keys)
     return store
 

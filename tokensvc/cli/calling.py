@@ -10,6 +10,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 from tokensvc_pb.v1.audit_service_pb2_grpc import AuditServiceStub
+from tokensvc_pb.v1.key_service_pb2_grpc import KeyServiceStub
 from tokensvc_pb.v1.session_service_pb2_grpc import SessionServiceStub
 from tokensvc_pb.v1.token_service_pb2_grpc import TokenServiceStub
 
@@ -39,6 +40,7 @@ class Connection:
         self.tokens = TokenServiceStub(self._channel)
         self.sessions = SessionServiceStub(self._channel)
         self.audit = AuditServiceStub(self._channel)
+        self.keys = KeyServiceStub(self._channel)
 
     def __enter__(self) -> "Connection":
         return self

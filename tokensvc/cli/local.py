@@ -1,6 +1,7 @@
 """Owns work on the database itself, without a server in between: for an operator, also while a server runs."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -8,6 +9,7 @@ from typing import TypeVar
 from tokensvc.cli.failures import FAILED, CommandError, exit_code_of
 from tokensvc.config import Settings
 from tokensvc.domain.errors import RefusedError
+from tokensvc.domain.keys import RootKeyError
 from tokensvc.domain.policy import DAY
 from tokensvc.ports import Store
 from tokensvc.rpc.errors import CODES
@@ -46,6 +48,18 @@ def prune(settings: Settings, limit: int) -> int:
         return asyncio.run(_with_store(settings, work))
 
 
+def rewrap(settings: Settings) -> int:
+    """Wrap the keys under the present root key; answer how many were not."""
+    from tokensvc import app  # noqa: PLC0415 - see above
+
+    async def work(store: Store) -> int:
+        keys = await app.open_keys(store, settings, app.system_clock, os.urandom)
+        return await app.key_administration(store, keys, settings).rewrap()
+
+    with failing_clearly():
+        return asyncio.run(_with_store(settings, work))
+
+
 async def _with_store(settings: Settings, work: Callable[[Store], Awaitable[T]]) -> T:
     from tokensvc import app  # noqa: PLC0415 - see above
 
@@ -70,6 +84,8 @@ def failing_clearly(*, by_reason: bool = False) -> Iterator[None]:
             reason=error.reason.value,
             field=error.field,
         ) from error
+    except RootKeyError as error:
+        raise CommandError(str(error)) from error
     except OSError as error:
         raise CommandError(f"{error.strerror}: {error.filename}" if error.filename else str(error)) from error
 

@@ -7,6 +7,7 @@ from tokensvc.cli.audit import audit
 from tokensvc.cli.client import client
 from tokensvc.cli.db import db
 from tokensvc.cli.demo import demo
+from tokensvc.cli.key import key
 from tokensvc.cli.options import Group
 from tokensvc.cli.serve import serve
 from tokensvc.cli.session import session
@@ -27,7 +28,7 @@ def cli() -> None:
     """
 
 
-for command in (serve, client, token, session, audit, db, demo):
+for command in (serve, client, token, session, key, audit, db, demo):
     cli.add_command(command)
 
 

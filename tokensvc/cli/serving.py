@@ -17,7 +17,6 @@ from tokensvc.cli.failures import CommandError
 from tokensvc.cli.local import failing_clearly
 from tokensvc.cli.orders import Orders
 from tokensvc.config import Settings
-from tokensvc.crypto.wrapping import RootKeyError
 
 try:
     import uvloop
@@ -50,10 +49,7 @@ def run(settings: Settings, address: Address) -> None:
 def run_loop(serving: Coroutine[Any, Any, None]) -> None:
     """Run `serve` in an event loop; what keeps a server from its work fails with CommandError."""
     with failing_clearly(), asyncio.Runner(loop_factory=new_event_loop) as runner:
-        try:
-            runner.run(serving)
-        except RootKeyError as error:
-            raise CommandError(str(error)) from error
+        runner.run(serving)
 
 
 async def serve(settings: Settings, address: Address, orders: Orders, report: Callable[[Facts], None]) -> None:
@@ -69,7 +65,7 @@ async def serve(settings: Settings, address: Address, orders: Orders, report: Ca
         bound = _listen(server.listen, address)
         settle_collector()
         await server.start()
-        beside += map(asyncio.create_task, duties(store, settings))
+        beside += map(asyncio.create_task, duties(store, keys, settings))
         report({"address": str(bound), **_facts(settings), **durability})
         await orders.first()
         if not orders.stopping.done():

@@ -1,15 +1,10 @@
 """Owns signing and strict verification of access tokens (RFC 9068, 4; RFC 8725)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 
-import jwt
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from jwt.algorithms import Algorithm
-
-from tokensvc.crypto.key_ring import SIGNING_ALGORITHM, SigningKey
+from tokensvc.crypto.algorithms import ALGORITHMS
+from tokensvc.crypto.key_ring import SigningKey
 from tokensvc.crypto.segments import SEGMENTS, decode_object, encode_any_object, encode_object
 from tokensvc.domain import base64url
 from tokensvc.domain.access_token import AccessToken, from_claims, to_claims
@@ -17,28 +12,28 @@ from tokensvc.domain.bounds import MAX_TOKEN
 
 TYPE = "at+jwt"
 _MAX_HEADER = 512
-_ECDSA = ec.ECDSA(hashes.SHA256())
-_NUMBER_BYTES = 32  # of a point's coordinates on P-256
 
 
 class AccessTokenSigner:
-    """Signs with the newest key; verifies with the key that the header names, by that key's algorithm alone."""
+    """Signs with the key of the token's time; verifies with the key that the header names, by its algorithm alone."""
 
-    def __init__(self, keys: Mapping[str, SigningKey], issuer: str) -> None:
-        self._keys = keys
+    def __init__(self, keys: Sequence[SigningKey], issuer: str) -> None:
+        """`keys` are in the order in which they are used; see `use`."""
         self._issuer = issuer
-        self._active = list(keys.values())[-1]
-        header = {"alg": SIGNING_ALGORITHM, "kid": self._active.key_id, "typ": TYPE}
-        self._header = encode_object(header)
-        self._algorithms: dict[str, Algorithm] = {
-            key.key_id: jwt.get_algorithm_by_name(key.algorithm) for key in keys.values()
-        }
+        self.use(keys)
+
+    def use(self, keys: Sequence[SigningKey]) -> None:
+        """From now on these are the keys."""
+        self._keys = {key.key_id: key for key in keys}
+        self._newest_first = [(key.activates_at, key, _header(key)) for key in reversed(keys)]
 
     def sign(self, token: AccessToken) -> str:
         """Answer the JWT of `token`."""
+        key, header = self._key_at(token.issued_at)
         encode = encode_any_object if token.claims else encode_object
-        signing_input = f"{self._header}.{encode(to_claims(token))}"
-        return f"{signing_input}.{base64url.encode(_es256(self._active.private, signing_input.encode('ascii')))}"
+        signing_input = f"{header}.{encode(to_claims(token))}"
+        signature = ALGORITHMS[key.algorithm].sign(key.private, signing_input.encode("ascii"))
+        return f"{signing_input}.{base64url.encode(signature)}"
 
     def verify(self, text: str) -> AccessToken | None:
         """Read a JWT; None unless it is genuine and well-formed. Says nothing about its lifetime."""
@@ -50,7 +45,7 @@ class AccessTokenSigner:
         signature = base64url.decode(signature_segment)
         if key is None or signature is None:
             return None
-        if not self._algorithms[key.key_id].verify(signing_input.encode("ascii"), key.public, signature):
+        if not ALGORITHMS[key.algorithm].verify(key.public, signing_input.encode("ascii"), signature):
             return None
         claims = decode_object(claims_segment)
         if claims is None or claims.get("iss") != self._issuer:
@@ -60,6 +55,14 @@ class AccessTokenSigner:
     def jwks(self) -> str:
         """The public keys as a JWK Set (RFC 7517)."""
         return json.dumps({"keys": [json.loads(key.public_jwk) for key in self._keys.values()]})
+
+    def _key_at(self, moment: int) -> tuple[SigningKey, str]:
+        for activates_at, key, header in self._newest_first:
+            if activates_at <= moment:
+                return key, header
+        # A clock that was set back, or is behind that of the node which made the first key.
+        _, key, header = self._newest_first[-1]
+        return key, header
 
     def _named_key(self, segment: str) -> SigningKey | None:
         """The key for this exact header: type and algorithm are compared, never followed; anything more is refused."""
@@ -73,7 +76,5 @@ class AccessTokenSigner:
         return key if key is not None and header["alg"] == key.algorithm else None
 
 
-def _es256(private: ec.EllipticCurvePrivateKey, message: bytes) -> bytes:
-    """The signature of RFC 7518, 3.4. PyJWT's takes longer, because it makes the algorithm anew for each token."""
-    r, s = decode_dss_signature(private.sign(message, _ECDSA))
-    return r.to_bytes(_NUMBER_BYTES, "big") + s.to_bytes(_NUMBER_BYTES, "big")
+def _header(key: SigningKey) -> str:
+    return encode_object({"alg": key.algorithm, "kid": key.key_id, "typ": TYPE})

@@ -1,4 +1,4 @@
-"""Owns refresh tokens in their formats: written under the newest MAC key, checked under any.
+"""Owns refresh tokens in their formats: written under the MAC key of their time, checked under any.
 
 Opaque, or a JWT of type rt+jwt that says the same and more to its holder; a stateless one says all that else a row
 does. Each is a pure function of the session and its handle, so a retry is answered with the same text. All are sealed
@@ -7,9 +7,9 @@ with a key of this service alone, by which no access token is ever verified.
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Sequence
 
-from tokensvc.crypto.key_ring import RefreshTokenMac
+from tokensvc.crypto.key_ring import MacKey
 from tokensvc.crypto.segments import SEGMENTS, decode_own_object, encode_object
 from tokensvc.domain import base64url
 from tokensvc.domain.access_token import Claims
@@ -23,6 +23,9 @@ from tokensvc.domain.refresh_token import (
     MAX_GENERATION,
     PREFIX,
     RefreshToken,
+    decode,
+    encode,
+    handle_for,
 )
 from tokensvc.domain.session import Session
 from tokensvc.domain.stateless import from_claims, to_claims
@@ -31,26 +34,47 @@ ALGORITHM = "HS256"
 _STATELESS = "-stateless"  # tells by the name of the key what else the token says
 
 
-class RefreshTokenFormats:
-    """Implements `ports.RefreshTokens`."""
+class _Sealing:
+    """A key at work, with the headers of the JWTs that it seals."""
 
-    def __init__(self, keys: Mapping[int, bytes], issuer: str) -> None:
-        self.opaque = RefreshTokenMac(keys)
-        self._macs = {key_id: hmac.new(key, digestmod=hashlib.sha256) for key_id, key in keys.items()}
+    def __init__(self, key: MacKey) -> None:
+        self.number = key.number
+        self.secret = key.secret
+        self.activates_at = key.activates_at
+        self.mac = hmac.new(key.secret, digestmod=hashlib.sha256)
+        self.header, self.stateless_header = _header(key.number), _header(key.number, _STATELESS)
+
+
+class RefreshTokenFormats:
+    """Implements `ports.RefreshTokens`.
+
+    A token is sealed with the key of the time of its rotation, not of the moment: so it is the same text whenever it is
+    made again, also when another key has taken over meanwhile.
+    """
+
+    def __init__(self, keys: Sequence[MacKey], issuer: str) -> None:
+        """`keys` are in the order in which they are used; see `use`."""
         self._issuer = issuer
-        self._active = max(keys)
-        self._header, self._stateless_header = _header(self._active), _header(self._active, _STATELESS)
+        self.use(keys)
+
+    def use(self, keys: Sequence[MacKey]) -> None:
+        """From now on these are the keys."""
+        sealings = list(map(_Sealing, keys))
+        self._secrets = {key.number: key.secret for key in keys}
+        self._newest_first = sealings[::-1]
         # The header is compared as a whole and never read: there are two for each key.
-        self._headers = {_header(key_id): (key_id, False) for key_id in keys}
-        self._headers |= {_header(key_id, _STATELESS): (key_id, True) for key_id in keys}
+        self._headers = {sealing.header: (sealing, False) for sealing in sealings}
+        self._headers |= {sealing.stateless_header: (sealing, True) for sealing in sealings}
 
     def mint(self, handle: bytes, session: Session, token_format: RefreshTokenFormat) -> str:
         """Answer the one valid refresh token of `session` at its present generation."""
+        sealing = self._sealing_at(session.rotated_at)
         if session.is_stateless:
-            return self._sealed(self._stateless_header, {**to_claims(session), **self._common(handle, session)})
+            claims = {**to_claims(session), **self._common(handle, session)}
+            return _sealed(sealing, sealing.stateless_header, claims)
         if token_format is RefreshTokenFormat.OPAQUE:
-            return self.opaque.mint(handle, session.generation)
-        return self._sealed(self._header, self._common(handle, session))
+            return encode(RefreshToken(sealing.number, handle, session.generation), sealing.secret)
+        return _sealed(sealing, sealing.header, self._common(handle, session))
 
     def is_one(self, text: str) -> bool:
         """Whether `text` has the form of a refresh token, genuine or not."""
@@ -58,11 +82,19 @@ class RefreshTokenFormats:
 
     def open(self, text: str) -> RefreshToken | None:
         """Read a token of any format; None unless it is genuine."""
-        return self.opaque.open(text) if text.startswith(PREFIX) else self._opened_jwt(text)
+        return decode(text, self._secrets) if text.startswith(PREFIX) else self._opened_jwt(text)
 
-    def handle_for(self, caller: str, idempotency_key: str) -> bytes:
-        """Answer the handle that belongs to a caller's idempotency key."""
-        return self.opaque.handle_for(caller, idempotency_key)
+    def handles_for(self, caller: str, idempotency_key: str, now: int) -> Sequence[bytes]:
+        """Answer the handles that belong to a caller's idempotency key, that for a call at `now` first."""
+        first = self._sealing_at(now)
+        others = [sealing for sealing in self._newest_first if sealing is not first]
+        return [handle_for(sealing.secret, caller, idempotency_key) for sealing in (first, *others)]
+
+    def _sealing_at(self, moment: int) -> _Sealing:
+        for sealing in self._newest_first:
+            if sealing.activates_at <= moment:
+                return sealing
+        return self._newest_first[-1]
 
     def _common(self, handle: bytes, session: Session) -> Claims:
         """What both kinds of JWT say: the same until the next rotation, however often the session is used."""
@@ -78,23 +110,24 @@ class RefreshTokenFormats:
             HANDLE_CLAIM: base64url.encode(handle),
         }
 
-    def _sealed(self, header: str, claims: Claims) -> str:
-        signing_input = f"{header}.{encode_object(claims)}"
-        return f"{signing_input}.{_tag(self._macs[self._active], signing_input)}"
-
     def _opened_jwt(self, text: str) -> RefreshToken | None:
         if len(text) > MAX_TOKEN or text.count(".") != SEGMENTS - 1 or not text.isascii():
             return None
         signing_input, _, tag = text.rpartition(".")
         header, _, claims_segment = signing_input.partition(".")
-        key_id, is_stateless = self._headers.get(header, (0, False))
-        if not key_id or not hmac.compare_digest(_tag(self._macs[key_id], signing_input), tag):
+        sealing, is_stateless = self._headers.get(header, (None, False))
+        if sealing is None or not hmac.compare_digest(_tag(sealing.mac, signing_input), tag):
             return None
         claims = decode_own_object(claims_segment)
         if claims is None or claims.get("iss") != self._issuer:
             return None
         session = from_claims(claims) if is_stateless else None
-        return None if is_stateless and session is None else _from_claims(key_id, claims, session)
+        return None if is_stateless and session is None else _from_claims(sealing.number, claims, session)
+
+
+def _sealed(sealing: _Sealing, header: str, claims: Claims) -> str:
+    signing_input = f"{header}.{encode_object(claims)}"
+    return f"{signing_input}.{_tag(sealing.mac, signing_input)}"
 
 
 def _from_claims(key_id: int, claims: Claims, session: Session | None) -> RefreshToken | None:

@@ -39,6 +39,10 @@ class VerifiedCache:
                 self._tokens.popitem(last=False)
         return token
 
+    def forget(self) -> None:
+        """Verify everything anew: the keys have changed."""
+        self._tokens.clear()
+
     def jwks(self) -> str:
         """The public keys as a JWK Set."""
         return self._inner.jwks()

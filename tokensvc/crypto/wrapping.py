@@ -1,37 +1,47 @@
-"""Owns the root key and how private keys are wrapped with it: AES-256-GCM, bound to the row that holds them."""
+"""Owns the root keys and how private keys are wrapped with them: AES-256-GCM, bound to the row that holds them."""
 
 import base64
 import binascii
 import os
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from tokensvc.domain.keys import RootKeyError
+
 ROOT_KEY_BYTES = 32
 _NONCE_BYTES = 12
 
 
-class RootKeyError(Exception):
-    """The root key cannot be used; the message says what to do."""
-
-
-def load_root_key(path: Path) -> bytes:
-    """Read the root key from `path`: 32 bytes in base64, readable by its owner alone."""
+def load_root_keys(path: Path) -> list[bytes]:
+    """Read the root keys from `path`, which its owner alone may read; see `parse_root_keys`."""
     try:
         mode = path.stat().st_mode
-        key = base64.b64decode(path.read_text().strip(), validate=True)
+        if not stat.S_ISREG(mode):
+            raise RootKeyError(f"the root key is not in a regular file: {path}")
+        text = path.read_text()
     except OSError as error:
         raise RootKeyError(f"cannot read the root key: {error.strerror}: {path}") from error
-    except (binascii.Error, ValueError) as error:
+    except ValueError as error:
         raise RootKeyError(f"the root key is not base64: {path}") from error
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise RootKeyError(f"others can read the root key; run: chmod 600 {path}")
-    if len(key) != ROOT_KEY_BYTES:
-        raise RootKeyError(f"the root key is not {ROOT_KEY_BYTES} bytes: {path}")
-    return key
+    return parse_root_keys(text, str(path))
+
+
+def parse_root_keys(text: str, place: str) -> list[bytes]:
+    """Read root keys, each 32 bytes in base64 on a line of its own. The first one wraps, all of them open."""
+    try:
+        keys = [base64.b64decode(line, validate=True) for line in text.split()]
+    except (binascii.Error, ValueError) as error:
+        raise RootKeyError(f"the root key is not base64: {place}") from error
+    if not keys or any(len(key) != ROOT_KEY_BYTES for key in keys):
+        raise RootKeyError(f"the root key is not {ROOT_KEY_BYTES} bytes: {place}")
+    return keys
 
 
 def create_root_key(path: Path) -> None:
@@ -61,19 +71,29 @@ def _sync_directory(path: Path) -> None:
 
 
 class Wrapper:
-    """Wraps private keys under one root key. `binding` names the row: a key that was moved to another does not open."""
+    """Wraps private keys under the first of some root keys, and opens what any of them has wrapped.
 
-    def __init__(self, root_key: bytes) -> None:
-        self._cipher = AESGCM(root_key)
+    `binding` names the row: a key that was moved to another does not open.
+    """
+
+    def __init__(self, root_key: bytes, *others: bytes) -> None:
+        self._ciphers = [AESGCM(key) for key in (root_key, *others)]
 
     def wrap(self, secret: bytes, binding: str) -> bytes:
         """Encrypt `secret` for the row named by `binding`."""
         nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, secret, binding.encode())
+        return nonce + self._ciphers[0].encrypt(nonce, secret, binding.encode())
 
     def unwrap(self, wrapped: bytes, binding: str) -> bytes:
-        """Decrypt; fails with RootKeyError under another root key or for another row."""
-        try:
-            return self._cipher.decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], binding.encode())
-        except (InvalidTag, ValueError) as error:  # ValueError: too short to hold a nonce
-            raise RootKeyError("a stored key does not open: wrong root key, or the row was changed") from error
+        """Decrypt; fails with RootKeyError under other root keys or for another row."""
+        for cipher in self._ciphers:
+            with suppress(InvalidTag, ValueError):  # ValueError: too short to hold a nonce
+                return cipher.decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], binding.encode())
+        raise RootKeyError("a stored key does not open: wrong root key, or the row was changed")
+
+    def wrapped_anew(self, wrapped: bytes, binding: str) -> bytes:
+        """The same secret under the first root key; as it is if that has wrapped it."""
+        with suppress(InvalidTag, ValueError):
+            self._ciphers[0].decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], binding.encode())
+            return wrapped
+        return self.wrap(self.unwrap(wrapped, binding), binding)

@@ -5,6 +5,7 @@ from typing import Generic, TypeVar
 
 from tokensvc.domain.client import Client
 from tokensvc.domain.errors import Reason, RefusedError
+from tokensvc.domain.keys import StoredKey
 from tokensvc.domain.revocation import LogEntry
 from tokensvc.domain.session import Session
 
@@ -60,5 +61,6 @@ class Effects(Generic[T_co]):
     ended: tuple[Session, ...] = ()
     client: Client | None = None
     deleted_client: str = ""
+    keys: tuple[StoredKey, ...] = ()
     log: tuple[LogEntry, ...] = ()
     audit: tuple[AuditEvent, ...] = ()

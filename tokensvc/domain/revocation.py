@@ -21,6 +21,7 @@ class EntryKind(IntEnum):
     CLIENT_CHANGED = 16  # ends nothing: tells the nodes to read the client's row again
     SUBJECT_FLAGGED = 17  # ends nothing: the subject is at risk until `issued_before`, or until further notice
     SUBJECT_UNFLAGGED = 18  # ends nothing: it is no more
+    KEYS_CHANGED = 19  # ends nothing of itself: tells the nodes to read the keys again
 
 
 BARRIERS: Final = frozenset({EntryKind.SUBJECT, EntryKind.DEVICE, EntryKind.CLIENT})

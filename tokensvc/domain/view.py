@@ -1,9 +1,11 @@
 """Owns the in-memory picture of the revocation log and of the clients, from which introspection answers."""
 
 import heapq
+from collections.abc import Sequence
 
 from tokensvc.domain.access_token import AccessToken
 from tokensvc.domain.client import Client
+from tokensvc.domain.keys import StoredKey
 from tokensvc.domain.revocation import BARRIERS, NEVER, Barrier, BarrierKey, EntryKind, LogEntry, barrier_keys
 from tokensvc.domain.session import Grant
 
@@ -14,11 +16,12 @@ _NO_BARRIER = Barrier()
 
 
 class View:
-    """Every unexpired entry of the log up to `revision`, and every client as it was then."""
+    """Every unexpired entry of the log up to `revision`, and every client and key as it was then."""
 
     def __init__(self) -> None:
         self.revision = 0
         self.clients: dict[str, Client] = {}
+        self.keys: Sequence[StoredKey] = ()
         self.flags: dict[str, int] = {}  # subjects at risk, and until when
         self.flag_expiries: dict[str, int] = {}  # subjects marked or unmarked, and until when the log has to say so
         self._ended_tokens: set[str] = set()
@@ -40,7 +43,7 @@ class View:
                 self._ended_tokens.add(entry.key)
             case EntryKind.SESSION:
                 self._ended_sessions.add(entry.key)
-            case EntryKind.CLIENT_CHANGED:
+            case EntryKind.CLIENT_CHANGED | EntryKind.KEYS_CHANGED:
                 return
             case EntryKind.SUBJECT_FLAGGED | EntryKind.SUBJECT_UNFLAGGED:
                 self._flag(entry)

@@ -111,7 +111,9 @@ class IntrospectTokens:
         opened = {text: self._refresh_tokens.open(text) for text in {*tokens} if self._refresh_tokens.is_one(text)}
         found = await self._found(opened) if opened else {}
         if any(found.values()):
-            return await self._store.view(min_revision=freshness.min_revision), found
+            view = await self._store.view(min_revision=freshness.min_revision)
+            # The keys may have changed meanwhile, and what they sealed has ended with them.
+            return view, {text: one if self._refresh_tokens.open(text) else None for text, one in found.items()}
         if freshness.min_revision <= call.view.revision:
             return call.view, found
         return await self._store.view(min_revision=freshness.min_revision, max_staleness=freshness.max_staleness), found

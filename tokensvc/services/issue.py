@@ -73,7 +73,7 @@ class IssueTokens:
         client = _client_of(call, order)
         now = self._clock()
         started_at = call.view.beginning(order.subject, client.client_id, order.device.id, now)
-        handle = self._handle(call, order)
+        handle = await self._handle(call, order, now)
         grant = _grant(order, client, handle, started_at, call.revision, self._issuer)
         check_length(grant, is_stateless=keeps_nothing(client.policy) and not order.access_only)
         unit = _access_only if order.access_only else _beginning
@@ -82,10 +82,13 @@ class IssueTokens:
             raise committed.outcome.error()
         return self._answer(committed.outcome, client, handle, now, call.revision)
 
-    def _handle(self, call: Call, order: IssueOrder) -> bytes:
-        if order.idempotency_key:
-            return self._refresh_tokens.handle_for(call.caller.client_id, order.idempotency_key)
-        return self._randomness(HANDLE_BYTES)
+    async def _handle(self, call: Call, order: IssueOrder, now: int) -> bytes:
+        if not order.idempotency_key:
+            return self._randomness(HANDLE_BYTES)
+        handle, *others = self._refresh_tokens.handles_for(call.caller.client_id, order.idempotency_key, now)
+        begun = {session_id_of(other): other for other in others}  # before the keys were changed
+        found = await self._store.sessions_by_id(begun.keys()) if begun else {}
+        return next((begun[session_id] for session_id in found), handle)
 
     def _answer(self, issued: Issued, client: Client, handle: bytes, now: int, revision: int) -> TokenSet:
         grant, session = issued.grant, issued.session

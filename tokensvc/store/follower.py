@@ -1,12 +1,13 @@
 """Owns the view of the log that a node answers from, and how fresh it is."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from tokensvc.domain.errors import Reason, RefusedError
+from tokensvc.domain.keys import StoredKey
 from tokensvc.domain.view import View
 from tokensvc.ports import Clock
 from tokensvc.sharing import share, share_error
@@ -18,6 +19,13 @@ _SEVERAL = 3
 
 AsOf = Callable[[Connection, int], int]
 """Answers from when the state is that a look finds; it is asked first, with the moment at which the look began."""
+
+TellKeys = Callable[[Sequence[StoredKey]], None]
+"""Is told of all keys when any has changed; never fails."""
+
+
+def _tell_nobody(_keys: Sequence[StoredKey]) -> None:
+    """What happens until somebody watches."""
 
 
 @dataclass(slots=True)
@@ -51,12 +59,19 @@ class Follower:
         self._compared = False  # in this pass of the event loop
         self._waiting: list[asyncio.Future[View]] = []  # for the look to come
         self._looking: asyncio.Task[None] | None = None
+        self._tell_keys: TellKeys = _tell_nobody
+        self.told_keys: Sequence[StoredKey] | None = None
+        """What `watch_keys` was told last."""
         self.counts = FollowCounts()
 
     @property
     def age(self) -> int:
         """How old the view may be, in milliseconds; negative when a clock was set back, then it says nothing."""
         return self._clock() - self._synchronised_at
+
+    def watch_keys(self, tell: TellKeys) -> None:
+        """As `Store.watch_keys`."""
+        self._tell_keys = tell
 
     async def view(self, *, min_revision: int, max_staleness: int) -> View:
         """As `Store.view`."""
@@ -128,6 +143,9 @@ class Follower:
             as_of, view = await self._read_everything(began)
         else:
             view = self._take(known, tail, began)
+        if view.keys is not self.told_keys:
+            self._tell_keys(view.keys)
+            self.told_keys = view.keys
         self._view, self._seen_version, self._synchronised_at = view, version, as_of
         return view
 

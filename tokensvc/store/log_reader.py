@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, select
 
 from tokensvc.domain.client import Client
+from tokensvc.domain.keys import StoredKey
 from tokensvc.domain.revocation import EntryKind, LogEntry
 from tokensvc.domain.view import GRACE, View
 from tokensvc.store import schema
 from tokensvc.store.dialects import Dialect
+from tokensvc.store.key_rows import read_keys
 from tokensvc.store.prepared import Prepared
 from tokensvc.store.rows import client_from, log_entry_from
 
@@ -22,11 +24,15 @@ _HEAD = select(schema.log_head.c.revision)
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """What came after a revision: the entries, and the clients that they concern as they are now, None if deleted."""
+    """What came after a revision: the entries, and what they concern as it is now.
+
+    These are the clients, None for one that was deleted, and all keys, if any of them has changed.
+    """
 
     head: int
     entries: list[LogEntry]
     clients: dict[str, Client | None]
+    keys: Sequence[StoredKey] | None = None
 
 
 class TailReader:
@@ -44,7 +50,7 @@ class TailReader:
     def read(self, connection: Connection, after: int) -> Tail | None:
         """Answer what is behind revision `after`; None if a part of that has been pruned already.
 
-        The clients are read after the log. One that is newer than the head comes once more with its own entry.
+        Clients and keys are read after the log. One that is newer than the head comes once more with its own entry.
         """
         rows = self._tail.run(connection, after=after)
         head = int(rows[0][0])
@@ -55,7 +61,8 @@ class TailReader:
             return None
         about = sorted({entry.key for entry in entries if entry.kind in _ABOUT_CLIENTS})
         found = {client.client_id: client for client in _clients(connection, about)} if about else {}
-        return Tail(head, entries, {client_id: found.get(client_id) for client_id in about})
+        keys = read_keys(connection) if any(entry.kind is EntryKind.KEYS_CHANGED for entry in entries) else None
+        return Tail(head, entries, {client_id: found.get(client_id) for client_id in about}, keys)
 
 
 @dataclass(slots=True)
@@ -87,6 +94,7 @@ def begin_reading(connection: Connection, now: int) -> Reading:
     """
     reading = Reading(View(), int(connection.execute(_HEAD).scalar_one()), 0)
     reading.view.clients = {client.client_id: client for client in _clients(connection)}
+    reading.view.keys = read_keys(connection)
     reading.take(read_page(connection, reading, now))
     return reading
 
@@ -109,6 +117,8 @@ def advance(view: View, tail: Tail) -> None:
     if tail.clients:  # a new mapping: decisions in another thread may still be reading the old one
         clients = {**view.clients, **tail.clients}
         view.clients = {client_id: client for client_id, client in clients.items() if client is not None}
+    if tail.keys is not None:
+        view.keys = tail.keys
 
 
 def _clients(connection: Connection, only: Iterable[str] | None = None) -> list[Client]:

@@ -1,7 +1,7 @@
 """Owns the store in memory: the same semantics without a database, for tests and for reading."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from tokensvc.domain.client import Client
@@ -25,9 +25,9 @@ class MemoryStore:
         self._sessions: dict[str, Session] = {}
         self._clients: dict[str, Client] = {}
         self._barriers: dict[BarrierKey, Barrier] = {}
-        self._keys: list[StoredKey] = []
         self._leases: dict[str, tuple[str, int]] = {}
         self._view = View()
+        self._tell_keys: Callable[[Sequence[StoredKey]], None] | None = None
         self._audit = MemoryTrail()
         self._commits = GroupCommit(self._transact, linger=0)
 
@@ -66,11 +66,21 @@ class MemoryStore:
 
     async def keys(self) -> Sequence[StoredKey]:
         """As the port says."""
-        return list(self._keys)
+        return list(self._view.keys)
+
+    def watch_keys(self, tell: Callable[[Sequence[StoredKey]], None]) -> None:
+        """As the port says."""
+        self._tell_keys = tell
+        tell(self._view.keys)
 
     async def add_first_keys(self, keys: Sequence[StoredKey]) -> None:
         """As the port says."""
-        self._keys = self._keys or list(keys)
+        self._keep_keys(self._view.keys or keys)
+
+    def _keep_keys(self, keys: Sequence[StoredKey]) -> None:
+        self._view.keys = list(keys)
+        if self._tell_keys:
+            self._tell_keys(self._view.keys)
 
     async def prune(self, now: int, limit: int, audit_before: int = 0) -> Counter[str]:
         """As the port says; only sessions and audit events take room here."""
@@ -115,7 +125,7 @@ class MemoryStore:
             for session_id, session in self._sessions.items()
             if (session.grant.subject, session.grant.client_id) in owners
         }
-        rows = WorkingSet(sessions, clients, dict(self._barriers))
+        rows = WorkingSet(sessions, clients, dict(self._barriers), self._view.keys)
         rows.run(units)  # may raise: nothing has been touched yet
         self._audit.append(rows.audit)
         head = self._view.revision
@@ -124,6 +134,8 @@ class MemoryStore:
         now: dict[str, Client | None] = {**self._clients, **rows.changed_clients}
         self._clients = {client_id: client for client_id, client in now.items() if client is not None}
         self._view.clients = dict(self._clients)
+        if rows.changed_keys:
+            self._keep_keys(rows.keys())
         for entry in rows.numbered_log(head):
             self._view.apply(entry)
             if entry.kind in BARRIERS:

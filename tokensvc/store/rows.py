@@ -247,16 +247,17 @@ def key_from(row: RowMapping) -> StoredKey:
         row["key_id"],
         KeyPurpose(row["purpose"]),
         row["algorithm"],
-        KeyState(row["state"]),
         created_at=row["created_at"],
+        activates_at=row["activates_at"],
         wrapped=row["wrapped"],
         public_jwk=row["public_jwk"],
+        retires_at=row["retires_at"],
     )
 
 
 def key_row(key: StoredKey) -> dict[str, Any]:
     """The values of `key` by column."""
-    return asdict(key)
+    return asdict(key) | {"state": KeyState.ACTIVE}
 
 
 def _document(values: Mapping[str, Any]) -> str:

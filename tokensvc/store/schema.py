@@ -101,10 +101,12 @@ keys = Table(
     Column("purpose", Text, primary_key=True),
     Column("key_id", Text, primary_key=True),
     Column("algorithm", Text, nullable=False),
-    Column("state", Text, nullable=False),
+    Column("state", Text, nullable=False),  # for the version before: it follows from the times
     Column("created_at", BigInteger, nullable=False),
     Column("wrapped", LargeBinary, nullable=False),
     Column("public_jwk", Text, nullable=False),
+    Column("activates_at", BigInteger, nullable=False, server_default=text("0")),
+    Column("retires_at", BigInteger),
 )
 
 # What the older version writes during an upgrade has no chain.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection
 
 from tokensvc.domain.errors import RefusedError
 from tokensvc.domain.keys import StoredKey
@@ -22,16 +22,15 @@ from tokensvc.ports import (
     SessionRow,
     Unit,
 )
-from tokensvc.store import schema
 from tokensvc.store.audit_check import AuditCheck
 from tokensvc.store.audit_reading import read_events, read_numbers
 from tokensvc.store.database import Database
 from tokensvc.store.follower import Follower
 from tokensvc.store.group_commit import GroupCommit
+from tokensvc.store.key_rows import lock_keys, read_keys, write_keys
 from tokensvc.store.leases import Leases
 from tokensvc.store.pruning import prune
 from tokensvc.store.replica import Replica
-from tokensvc.store.rows import key_from, key_row
 from tokensvc.store.session_reader import Found, SessionReader
 from tokensvc.store.statements import Batch, touch
 from tokensvc.store.working_set import WorkingSet
@@ -80,6 +79,8 @@ class SqlStore:
         if self.replica and max_staleness:
             view = self._follower.recent(min_revision=min_revision, max_staleness=max_staleness)
             view = view or await self.replica.view(min_revision=min_revision, max_staleness=max_staleness)
+            if view and view.keys != self._follower.told_keys:
+                view = None  # of other keys than those in use nothing can be said
         return view or await self._follower.view(min_revision=min_revision, max_staleness=max_staleness)
 
     async def sessions_by_id(self, session_ids: Collection[str]) -> Mapping[str, SessionRow]:
@@ -111,17 +112,18 @@ class SqlStore:
 
     async def keys(self) -> Sequence[StoredKey]:
         """As the port says."""
-        statement = select(schema.keys).order_by(schema.keys.c.created_at, schema.keys.c.key_id)
-        return await self._database.read(
-            lambda connection: [key_from(row) for row in connection.execute(statement).mappings()]
-        )
+        return await self._database.read(read_keys)
+
+    def watch_keys(self, tell: Callable[[Sequence[StoredKey]], None]) -> None:
+        """As the port says."""
+        self._follower.watch_keys(tell)
 
     async def add_first_keys(self, keys: Sequence[StoredKey]) -> None:
         """As the port says."""
 
         def work(connection: Connection) -> None:
-            if connection.execute(select(schema.keys.c.key_id).limit(1)).first() is None:
-                connection.execute(insert(schema.keys), [key_row(key) for key in keys])
+            if not lock_keys(connection):
+                write_keys(connection, keys)
 
         await self._database.write(work)
 

@@ -11,6 +11,7 @@ from tokensvc.ports import Committed, Unit
 from tokensvc.store import schema
 from tokensvc.store.audit_chain import AuditWriter
 from tokensvc.store.dialects import Dialect
+from tokensvc.store.key_rows import lock_keys, write_keys
 from tokensvc.store.prepared import Prepared
 from tokensvc.store.rows import (
     CHANGING,
@@ -53,11 +54,13 @@ class Batch:
         owned = sessions.owned(connection, {unit.owner for unit in units if unit.owner})
         found = sessions.lock(connection, owned | {unit.session_id for unit in units if not unit.brought})
         brought = sessions.brought(connection, [unit.brought for unit in units if unit.brought])
-        rows = WorkingSet(found.sessions, clients, found.barriers | brought.barriers)
+        keys = lock_keys(connection) if any(unit.keys for unit in units) else ()
+        rows = WorkingSet(found.sessions, clients, found.barriers | brought.barriers, keys)
         rows.run(units)
         self._write_sessions(connection, rows)
         for client_id, client in rows.changed_clients.items():
             _write_client(connection, client_id, client)
+        write_keys(connection, rows.changed_keys)
         self._audit.write(connection, rows.audit)
         return rows.committed(self._write_log(connection, rows))
 

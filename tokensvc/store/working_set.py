@@ -1,11 +1,12 @@
 """Owns what a batch of units sees and collects: rows loaded once, decisions in order, effects to write together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from tokensvc.domain.client import Client
 from tokensvc.domain.effects import AuditEvent, Refused
+from tokensvc.domain.keys import StoredKey
 from tokensvc.domain.revocation import BARRIERS, Barrier, BarrierKey, LogEntry, barrier_keys
 from tokensvc.domain.session import Grant, Session
 from tokensvc.ports import Committed, Owner, Unit
@@ -18,11 +19,16 @@ class WorkingSet:
     """The rows of a batch. Two uses of one token in a batch see each other through it."""
 
     def __init__(
-        self, sessions: dict[str, Session], clients: dict[str, Client], barriers: dict[BarrierKey, Barrier]
+        self,
+        sessions: dict[str, Session],
+        clients: dict[str, Client],
+        barriers: dict[BarrierKey, Barrier],
+        keys: Iterable[StoredKey] = (),
     ) -> None:
         self._sessions = sessions
         self._clients = clients
         self._barriers = barriers
+        self._keys = {(key.purpose, key.key_id): key for key in keys}
         self._loaded = frozenset(sessions)
         self._brought: dict[str, Session] = {}
         self._changed: dict[str, Session] = {}
@@ -30,6 +36,7 @@ class WorkingSet:
         self.log: list[LogEntry] = []
         self.audit: list[AuditEvent] = []
         self.changed_clients: dict[str, Client | None] = {}  # None for one that is deleted
+        self.changed_keys: list[StoredKey] = []
 
     def session(self, session_id: str) -> Session | None:
         """The session as the units before left it, or as this one has brought it along."""
@@ -46,6 +53,10 @@ class WorkingSet:
     def client(self, client_id: str) -> Client | None:
         """The client as the units before left it."""
         return self._clients.get(client_id)
+
+    def keys(self) -> Sequence[StoredKey]:
+        """The keys as the units before left them."""
+        return [*self._keys.values()]
 
     def barred(self, grant: Grant) -> bool:
         """Whether a barrier ends `grant`, one of this batch included."""
@@ -70,6 +81,8 @@ class WorkingSet:
             if effects.deleted_client:
                 self._clients.pop(effects.deleted_client, None)
                 self.changed_clients[effects.deleted_client] = None
+            self._keys |= {(key.purpose, key.key_id): key for key in effects.keys}
+            self.changed_keys += effects.keys
             for entry in effects.log:
                 if entry.kind in BARRIERS:
                     key = (entry.kind, entry.key)
