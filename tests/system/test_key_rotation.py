@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,9 @@ import pytest
 from tokensvc_pb.v1 import key_service_pb2 as keys_pb
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
-from tests import postgres_databases
 from tests.harness import Caller
-from tests.system.processes import calling, create_client, serving, tokensvc
+from tests.system.nodes import two_nodes
 
-DATABASE = "tokensvc_key_rotation"
 LEAD = 3  # seconds
 CACHED = 1.5  # seconds for which a verifier keeps the public keys, whatever it meets
 ALGORITHMS = ("EdDSA", "PS256", "ES256")
@@ -24,26 +22,11 @@ PHONES = 6
 
 
 @pytest.fixture
-def database_url() -> Iterator[str]:
-    """An empty database."""
-    postgres_databases.drop_database(DATABASE)
-    yield postgres_databases.create_database(DATABASE)
-    postgres_databases.drop_database(DATABASE)
-
-
-@pytest.fixture
-async def nodes(tmp_path: Path, database_url: str) -> AsyncIterator[tuple[Caller, Caller]]:
+async def nodes(tmp_path: Path) -> AsyncIterator[tuple[Caller, Caller]]:
     """One caller, who may administer too, seen by two nodes."""
-    settings = {"database_url": database_url, "root_key_file": str(tmp_path / "root.key"), "key_lead": str(LEAD)}
-    tokensvc("db", "upgrade", data_dir=tmp_path, **settings)
-    flags = ("--permission", "issue,refresh,introspect,revoke,admin", "--answers-for", "api", "--audience", "api")
-    secret = create_client(tmp_path, "bff", *flags, **settings)
-    with serving(tmp_path / "one", **settings) as one, serving(tmp_path / "two", **settings) as two:
-        with calling(one, "bff", secret) as first, calling(two, "bff", secret) as second:
-            yield first, second
-            await first.channel.close()
-            await second.channel.close()
-        assert (one.terminate(), two.terminate()) == (0, 0)
+    may = "issue,refresh,introspect,revoke,admin"
+    async with two_nodes(tmp_path, "tokensvc_key_rotation", may, key_lead=str(LEAD)) as both:
+        yield both
 
 
 class Verifier:

@@ -1,42 +1,24 @@
 """Two nodes in processes of their own on one PostgreSQL."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
-from tests import postgres_databases
 from tests.harness import Caller
-from tests.system.processes import calling, create_client, serving, tokensvc
+from tests.system.nodes import two_nodes
 
-DATABASE = "tokensvc_two_nodes"
 # How often a revocation is looked for on the other node; more when somebody wants to be certain.
 TIMES = int(os.environ.get("TOKENSVC_TEST_REVOCATIONS", "300"))
 
 
 @pytest.fixture
-def database_url() -> Iterator[str]:
-    """An empty database."""
-    postgres_databases.drop_database(DATABASE)
-    yield postgres_databases.create_database(DATABASE)
-    postgres_databases.drop_database(DATABASE)
-
-
-@pytest.fixture
-async def nodes(tmp_path: Path, database_url: str) -> AsyncIterator[tuple[Caller, Caller]]:
-    """One caller, seen by two nodes that share the database and the root key and nothing else."""
-    settings = {"database_url": database_url, "root_key_file": str(tmp_path / "root.key")}
-    tokensvc("db", "upgrade", data_dir=tmp_path, **settings)
-    flags = ("--permission", "issue,refresh,introspect,revoke", "--answers-for", "api", "--audience", "api")
-    secret = create_client(tmp_path, "bff", *flags, **settings)
-    with serving(tmp_path / "one", **settings) as one, serving(tmp_path / "two", **settings) as two:
-        with calling(one, "bff", secret) as first, calling(two, "bff", secret) as second:
-            yield first, second
-            await first.channel.close()
-            await second.channel.close()
-        assert (one.terminate(), two.terminate()) == (0, 0)
+async def nodes(tmp_path: Path) -> AsyncIterator[tuple[Caller, Caller]]:
+    """One caller, seen by both."""
+    async with two_nodes(tmp_path, "tokensvc_two_nodes", "issue,refresh,introspect,revoke") as both:
+        yield both
 
 
 async def test_a_revocation_is_seen_by_the_other_node_at_once(nodes: tuple[Caller, Caller]) -> None:

@@ -1,0 +1,32 @@
+"""Two nodes in processes of their own, on one PostgreSQL database that is theirs alone."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tests import postgres_databases
+from tests.harness import Caller
+from tests.system.processes import calling, create_client, serving, tokensvc
+
+
+@asynccontextmanager
+async def two_nodes(
+    directory: Path, database: str, permissions: str, **settings: str
+) -> AsyncIterator[tuple[Caller, Caller]]:
+    """One caller with `permissions`, seen by nodes that share the database and the root key and nothing else."""
+    postgres_databases.drop_database(database)
+    common = {
+        "database_url": postgres_databases.create_database(database),
+        "root_key_file": str(directory / "root.key"),
+        **settings,
+    }
+    tokensvc("db", "upgrade", data_dir=directory, **common)
+    flags = ("--permission", permissions, "--answers-for", "api", "--audience", "api")
+    secret = create_client(directory, "bff", *flags, **common)
+    with serving(directory / "one", **common) as one, serving(directory / "two", **common) as two:
+        with calling(one, "bff", secret) as first, calling(two, "bff", secret) as second:
+            yield first, second
+            await first.channel.close()
+            await second.channel.close()
+        assert (one.terminate(), two.terminate()) == (0, 0)
+    postgres_databases.drop_database(database)
