@@ -26,7 +26,7 @@ def active(run: Run, purpose: str) -> str:
 def test_a_key_is_prepared_and_another_used_at_once(run: Run) -> None:
     """Without a word more it is prepared; in an emergency it takes over."""
     before = active(run, "SIGNING")
-    prepared = json_of(run("key", "rotate", "signing", "--json"))
+    prepared = json_of(run("key", "rotate", "signing", "--algorithm", "ES384", "--json"))
     assert prepared["state"] == "PREPARED"
     used = json_of(run("key", "rotate", "signing", "--algorithm", "EdDSA", "--immediately", "--json"))
     assert (used["algorithm"], used["state"]) == ("EdDSA", "ACTIVE")
