@@ -12,6 +12,7 @@ from tokensvc_pb.v1 import key_service_pb2, key_service_pb2_grpc
 
 from tests.harness import Service
 from tests.rpc.faults import server_over
+from tokensvc.domain.errors import Reason, RefusedError
 
 SERVICES = ["AuditService", "ClientService", "KeyService", "SessionService", "TokenService"]
 NAMES = ["", *(f"tokensvc.v1.{name}" for name in SERVICES)]
@@ -44,11 +45,11 @@ async def test_the_public_keys_are_for_everybody(service: Service) -> None:
 
 
 class Unreachable:
-    """A store that must not be asked."""
+    """A store that does not answer."""
 
-    async def view(self) -> NoReturn:
-        """Fails."""
-        raise AssertionError
+    async def view(self, *, max_staleness: int) -> NoReturn:
+        """Refuses."""
+        raise RefusedError(Reason.STORE_UNAVAILABLE, f"not even what is {max_staleness} ms old")
 
 
 async def test_the_public_keys_do_not_need_the_database(service: Service) -> None:

@@ -79,7 +79,7 @@ class SqlStore:
         if self.replica and max_staleness:
             view = self._follower.recent(min_revision=min_revision, max_staleness=max_staleness)
             view = view or await self.replica.view(min_revision=min_revision, max_staleness=max_staleness)
-            if view and view.keys != self._follower.told_keys:
+            if view and self._follower.told_keys not in (None, view.keys):
                 view = None  # of other keys than those in use nothing can be said
         return view or await self._follower.view(min_revision=min_revision, max_staleness=max_staleness)
 
