@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-_TYPE = r"(?:session|token|access_token|subject|device|client|suspicion|refusals)\.[a-z_]+"
+_TYPE = r"(?:session|token|access_token|subject|device|client|key|suspicion|refusals)\.[a-z_]+"
 _FIELDS = {"device.device_id", "device.subject"}  # of requests, which look the same
 
 
