@@ -1,5 +1,6 @@
 """Keys follow each other while the service runs, and nothing that they have signed fails because of it."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -175,8 +176,8 @@ async def test_keys_follow_each_other_by_themselves(
 async def test_the_duty_does_nothing_twice(service: Service, admin: Caller, clock: FakeClock) -> None:
     """Two nodes that both believe to have the lease make one key."""
     clock.advance(milliseconds=90 * DAY - LEAD)
-    for _ in range(2):
-        await key_administration(service.store, service.keys, service.settings, clock).keep()
+    nodes = [key_administration(service.store, service.keys, service.settings, clock) for _ in range(2)]
+    await asyncio.gather(*(node.keep() for node in nodes))
     assert len(await states(admin)) == 2
 
 

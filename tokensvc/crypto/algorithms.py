@@ -13,6 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 _RSA_BITS = 3072
 _RSA_EXPONENT = 65537
 
+_JWT: Final[Mapping[str, Any]] = {
+    name: jwt.get_algorithm_by_name(name) for name in ("ES256", "EdDSA", "RS256", "PS256", "ES384")
+}
+
 Private = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 Public = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
 
@@ -32,17 +36,13 @@ class SignatureAlgorithm:
 
     def verify(self, public: Public, message: bytes, signature: bytes) -> bool:
         """Whether `signature` over `message` was made by the private part of `public`."""
-        return bool(_jwt(self.name).verify(message, public, signature))
+        return bool(_JWT[self.name].verify(message, public, signature))
 
     def public_jwk(self, public: Public, key_id: str) -> str:
         """The public key as a JSON document (RFC 7517)."""
-        jwk: dict[str, Any] = _jwt(self.name).to_jwk(public, as_dict=True)
+        jwk: dict[str, Any] = _JWT[self.name].to_jwk(public, as_dict=True)
         jwk.pop("key_ops", None)
         return json.dumps({**jwk, "kid": key_id, "use": "sig", "alg": self.name}, sort_keys=True)
-
-
-def _jwt(name: str) -> Any:
-    return _JWT[name]
 
 
 def _elliptic(name: str, curve: ec.EllipticCurve, digest: hashes.HashAlgorithm) -> SignatureAlgorithm:
@@ -67,7 +67,7 @@ def _rsa(name: str) -> SignatureAlgorithm:
         name,
         lambda: rsa.generate_private_key(_RSA_EXPONENT, _RSA_BITS),
         lambda key: isinstance(key, rsa.RSAPrivateKey) and key.key_size >= _RSA_BITS,
-        lambda private, message: _jwt(name).sign(message, private),
+        lambda private, message: _JWT[name].sign(message, private),
     )
 
 
@@ -89,5 +89,3 @@ ALGORITHMS: Final[Mapping[str, SignatureAlgorithm]] = {
     )
 }
 DEFAULT: Final = "ES256"
-
-_JWT: Final[Mapping[str, Any]] = {name: jwt.get_algorithm_by_name(name) for name in ALGORITHMS}

@@ -6,8 +6,8 @@ from dataclasses import replace
 from cryptography.hazmat.primitives import serialization
 
 from tokensvc.crypto.algorithms import ALGORITHMS, DEFAULT
-from tokensvc.crypto.key_ring import MAC_ALGORITHM, binding
-from tokensvc.crypto.wrapping import Wrapper
+from tokensvc.crypto.key_ring import MAC_ALGORITHM
+from tokensvc.crypto.wrapping import Wrapper, binding
 from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.keys import KeyPurpose, StoredKey
 from tokensvc.ports import Randomness

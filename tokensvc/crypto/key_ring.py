@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from cryptography.hazmat.primitives import serialization
 
 from tokensvc.crypto.algorithms import ALGORITHMS, Private, Public
-from tokensvc.crypto.wrapping import Wrapper
+from tokensvc.crypto.wrapping import Wrapper, binding
 from tokensvc.domain.keys import KeyPurpose, RootKeyError, StoredKey, of_purpose
 
 MAC_ALGORITHM = "HS256"
@@ -67,8 +67,3 @@ def _signing_key(key: StoredKey, wrapper: Wrapper) -> SigningKey:
 
 def _unwrap(key: StoredKey, wrapper: Wrapper) -> bytes:
     return wrapper.unwrap(key.wrapped, binding(key.purpose, key.key_id, key.algorithm))
-
-
-def binding(purpose: KeyPurpose, key_id: str, algorithm: str) -> str:
-    """Names the row that a wrapped key belongs to, and what the key is for."""
-    return f"tokensvc key {purpose} {key_id} {algorithm}"

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 
-from tokensvc.crypto.key_ring import MacKey
+from tokensvc.crypto.key_ring import MAC_ALGORITHM, MacKey
 from tokensvc.crypto.segments import SEGMENTS, decode_own_object, encode_object
 from tokensvc.domain import base64url
 from tokensvc.domain.access_token import Claims
@@ -30,7 +30,6 @@ from tokensvc.domain.refresh_token import (
 from tokensvc.domain.session import Session
 from tokensvc.domain.stateless import from_claims, to_claims
 
-ALGORITHM = "HS256"
 _STATELESS = "-stateless"  # tells by the name of the key what else the token says
 
 
@@ -141,7 +140,7 @@ def _from_claims(key_id: int, claims: Claims, session: Session | None) -> Refres
 
 
 def _header(key_id: int, suffix: str = "") -> str:
-    return encode_object({"alg": ALGORITHM, "kid": f"{key_id}{suffix}", "typ": JWT_TYPE})
+    return encode_object({"alg": MAC_ALGORITHM, "kid": f"{key_id}{suffix}", "typ": JWT_TYPE})
 
 
 def _tag(mac: hmac.HMAC, signing_input: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from tokensvc.domain.keys import RootKeyError
+from tokensvc.domain.keys import KeyPurpose, RootKeyError
 
 ROOT_KEY_BYTES = 32
 _NONCE_BYTES = 12
@@ -68,6 +68,11 @@ def _sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def binding(purpose: KeyPurpose, key_id: str, algorithm: str) -> str:
+    """Names the row that a wrapped key belongs to, and what the key is for."""
+    return f"tokensvc key {purpose} {key_id} {algorithm}"
 
 
 class Wrapper:

@@ -1,4 +1,4 @@
-"""Owns the in-memory picture of the revocation log and of the clients, from which introspection answers."""
+"""Owns the in-memory picture of the revocation log, of clients and keys, from which introspection answers."""
 
 import heapq
 from collections.abc import Sequence

@@ -69,8 +69,7 @@ class KeyAdministration:
         if algorithm and (purpose is not KeyPurpose.SIGNING or algorithm not in self._maker.algorithms):
             raise invalid("algorithm", "algorithm is not one that keys of this purpose can have")
         key = await self._rotate(purpose, algorithm, call.caller.client_id, 0 if immediately else self._schedule.lead)
-        now = self._clock()
-        return key, KeyState.PREPARED if key.activates_at > now else KeyState.ACTIVE
+        return key, state_of(key, (key,), self._clock())
 
     async def revoke(self, call: Call, key_id: str, purpose: KeyPurpose, reason: str) -> int:
         """End a key at once, with everything that it has signed; answer the revision of the log that did."""
