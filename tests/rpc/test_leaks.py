@@ -16,7 +16,6 @@ from tests.rpc.tables import rows_of
 from tokensvc.domain.refresh_attempt import RefreshAttempt
 from tokensvc.ports import Committed, Unit
 from tokensvc.services.clients import OPERATOR
-from tokensvc.services.introspect import IntrospectQuery
 from tokensvc.services.issue import IssueOrder
 from tokensvc.services.refresh import RefreshOrder
 from tokensvc.services.revoke import TokenTarget
@@ -160,7 +159,6 @@ async def test_the_database_holds_no_token_and_no_secret(service: Service, bff: 
     [
         IssueOrder("ada", credential_version=CANARY, idempotency_key=CANARY),
         RefreshOrder(CANARY, credential_version=CANARY),
-        IntrospectQuery(CANARY),
         TokenTarget(CANARY),
     ],
     ids=lambda value: type(value).__name__,

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from itertools import pairwise
+from typing import TypeVar
 
 import pytest
 
@@ -13,15 +14,23 @@ from tokensvc.rpc.pacing import PaceCounts, Pacer
 TICK = 0.0015
 
 
+T = TypeVar("T")
+
+
 async def nothing() -> None:
     """What these callers need."""
+
+
+def same(found: T) -> T:
+    """What these callers do with it."""
+    return found
 
 
 async def caller(pacer: Pacer[None], calls: int, pause: float, turns: list[float]) -> None:
     """Call again and again, with a pause after each answer."""
     loop = asyncio.get_running_loop()
     for _ in range(calls):
-        await pacer.turn()
+        await pacer.turn(same)
         turns.append(loop.time())
         await asyncio.sleep(pause)
 
@@ -70,7 +79,7 @@ def test_a_try_begins_with_sixteen_in_a_hundredth_of_a_second() -> None:
 
     async def scenario(burst: int) -> int:
         pacer = Pacer(TICK, nothing)
-        await asyncio.gather(*(pacer.turn() for _ in range(burst)))
+        await asyncio.gather(*(pacer.turn(same) for _ in range(burst)))
         return pacer.counts.paced
 
     assert [run(scenario(burst)) for burst in (15, 16)] == [0, 1]
@@ -137,7 +146,7 @@ def test_a_cancelled_caller_takes_nobody_with_it() -> None:
 
     async def scenario() -> list[str]:
         pacer = Pacer(TICK, nothing, busy=1)
-        first, second = (asyncio.ensure_future(pacer.turn()) for _ in range(2))
+        first, second = (asyncio.ensure_future(pacer.turn(same)) for _ in range(2))
         await asyncio.sleep(0)
         first.cancel()
         await asyncio.wait([first, second])
@@ -151,7 +160,7 @@ def test_what_was_done_is_counted() -> None:
 
     async def load() -> PaceCounts:
         pacer = Pacer(TICK, nothing)
-        await asyncio.gather(*(pacer.turn() for _ in range(30)))
+        await asyncio.gather(*(pacer.turn(same) for _ in range(30)))
         return pacer.counts
 
     counts = run(load())
@@ -181,7 +190,7 @@ def test_what_all_need_is_asked_for_once() -> None:
     async def scenario() -> tuple[int, list[int]]:
         looks = Looks()
         pacer = Pacer(TICK, looks.look, busy=2)
-        return await pacer.turn(), await asyncio.gather(*(pacer.turn() for _ in range(30)))
+        return await pacer.turn(same), await asyncio.gather(*(pacer.turn(same) for _ in range(30)))
 
     assert run(scenario()) == (1, [2] * 30)
 
@@ -193,9 +202,9 @@ def test_a_refusal_is_each_callers_own() -> None:
         looks = Looks()
         looks.error = RefusedError(Reason.STORE_UNAVAILABLE, "gone")
         pacer = Pacer(TICK, looks.look, busy=1)
-        refused = await asyncio.gather(*(pacer.turn() for _ in range(30)), return_exceptions=True)
+        refused = await asyncio.gather(*(pacer.turn(same) for _ in range(30)), return_exceptions=True)
         looks.error = None
-        return refused, await pacer.turn()
+        return refused, await pacer.turn(same)
 
     refused, after = run(scenario())
     assert {str(error) for error in refused} == {"gone"}

@@ -14,7 +14,6 @@ from tokensvc.domain.policy import DAY, RefreshTokenFormat
 from tokensvc.domain.refresh_token import session_id_of
 from tokensvc.domain.session import begin
 from tokensvc.ports import SessionRow
-from tokensvc.services.introspect import Freshness
 from tokensvc.services.revoke import SubjectTarget, Target, TokenTarget
 from tokensvc.services.token_set import TokenSet
 from tokensvc.store.migrating import upgrade_sqlite
@@ -109,7 +108,7 @@ async def test_an_answer_holds_at_the_revision_that_it_names(
     """A token that was revoked while it was read is not called active at a revision that holds the revocation."""
     store.meanwhile = lambda: use_cases.revoke("bff", TARGETS[target](login))
     call = await use_cases.call("bff")
-    found, revision = await use_cases.introspecting.introspect_all(call, [login.refresh_token], Freshness())
+    found, revision = await use_cases.introspecting.introspect_all(call, [login.refresh_token])
     revoked_at = (await store.view()).revision
     assert (found[0] is None) == (revision >= revoked_at)
 

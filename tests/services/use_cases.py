@@ -13,7 +13,7 @@ from tokensvc.domain.policy import TokenPolicy
 from tokensvc.ports import Store
 from tokensvc.services.call import Call
 from tokensvc.services.clients import OPERATOR, Clients
-from tokensvc.services.introspect import Active, Freshness, IntrospectQuery, IntrospectTokens
+from tokensvc.services.introspect import Active, IntrospectTokens, Purpose
 from tokensvc.services.issue import IssueOrder, IssueTokens
 from tokensvc.services.refresh import RefreshOrder, RefreshTokensOfSession
 from tokensvc.services.revoke import RevokeTokens, Target
@@ -75,11 +75,9 @@ class UseCases:
 
     async def introspect(self, caller: str, token: str, **query: Any) -> Active | None:
         """Introspect by `caller`; None if inactive."""
-        active, _ = await self.introspecting.introspect(
-            await self.call(caller), IntrospectQuery(token, **query), Freshness()
-        )
+        active, _ = await self.introspecting.introspect(await self.call(caller), token, Purpose(**query))
         return active
 
     async def introspect_all(self, caller: str, tokens: list[str]) -> list[Active | None]:
         """BatchIntrospect by `caller`."""
-        return (await self.introspecting.introspect_all(await self.call(caller), tokens, Freshness()))[0]
+        return (await self.introspecting.introspect_all(await self.call(caller), tokens))[0]

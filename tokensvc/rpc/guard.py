@@ -39,10 +39,14 @@ _MOST_FOR_THE_ANSWER = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """An RPC for authenticated callers. `max_staleness` reads from a request how old the view of the log may be."""
+    """An RPC for authenticated callers. `max_staleness` reads from a request how old the view of the log may be.
+
+    `at_once` answers what needs no waiting; where it answers None, and where there is none, `serve` has to.
+    """
 
     serve: Callable[[Call, Any], Awaitable[Message]]
     max_staleness: Callable[[Any], int] | None = None
+    at_once: Callable[[Call, Any], Message | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +158,7 @@ class Guard:
         left = rpc.context.time_remaining()
         most = math.inf if left is None else left / 2  # it must arrive in time, also where much is under way
         await self._delay.turn(rpc.caller.client_id if rpc.caller else "", refusal.reason, most)
-        await self._answers.turn()
+        await self._answers.turn(_go)
         await rpc.abort(refusal)
 
     def _serving(self, method: AnyMethod) -> Serve:
@@ -169,10 +173,18 @@ class Guard:
     def _unary(self, method: Method) -> Serve:
         async def serve(rpc: _Rpc) -> Message:
             request = rpc.request
-            staleness = method.max_staleness(request) if method.max_staleness else 0
-            view = await (self._store.view(max_staleness=staleness) if staleness else self._arrivals.turn())
-            answer = await method.serve(rpc.recognised(view, self._clock()), request)
-            await self._answers.turn()
+
+            def begin(view: View) -> tuple[Call, Message | None]:
+                call = rpc.recognised(view, self._clock())
+                return call, method.at_once(call, request) if method.at_once else None
+
+            if staleness := method.max_staleness(request) if method.max_staleness else 0:
+                call, answer = begin(await self._store.view(max_staleness=staleness))
+            else:
+                call, answer = await self._arrivals.turn(begin)
+            if answer is None:
+                answer = await method.serve(call, request)
+                await self._answers.turn(_go)
             return answer
 
         return serve
@@ -202,6 +214,10 @@ def _in_time(serve: Serve) -> Serve:
 
 async def _nothing() -> None:
     """What answers need before they are sent."""
+
+
+def _go(_nothing: None) -> None:
+    """All that is left is to send it."""
 
 
 def _defect(error: Exception) -> RefusedError:

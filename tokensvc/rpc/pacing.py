@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from tokensvc.gathering import Gathering
-from tokensvc.sharing import share, share_error
+from tokensvc.sharing import share_error
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _WINDOW = 0.01
 _REST = 0.1  # seconds after the first try that did not pay
@@ -36,8 +37,9 @@ class Pacer(Generic[T]):
     server tries a few ticks, and goes on as long as they gather enough; when they do not, it rests, and the longer the
     more often that happens.
 
-    RPCs pass twice: on their way in, to look at the database once for all, and on their way out, because what wakes
-    most is sending an answer. Between the two each does its own work, which takes longer than the sending.
+    RPCs pass on their way in, to look at the database once for all. What needs nothing more is done at once, in a row
+    for the whole group, and so their answers leave together. The others each do their own work and pass once more on
+    their way out, because what wakes most is sending an answer.
     """
 
     def __init__(self, tick: float, prepare: Callable[[], Awaitable[T]], *, enough: int = 9, busy: int = 16) -> None:
@@ -46,7 +48,7 @@ class Pacer(Generic[T]):
         self._gathering = Gathering(tick)
         self._enough = enough  # RPCs a tick that make pacing pay
         self._busy = busy  # arrivals in one window that make a try worth while
-        self._waiting: list[asyncio.Future[T]] = []
+        self._waiting: list[tuple[asyncio.Future[Any], Callable[[T], Any]]] = []
         self._ticking: asyncio.Task[None] | None = None
         self._average = 0.0  # RPCs a tick over the last few; zero between tries
         self._rest = _REST
@@ -54,19 +56,22 @@ class Pacer(Generic[T]):
         self._arrivals = 0
         self.counts = PaceCounts()
 
-    def turn(self) -> Awaitable[T]:
+    def turn(self, begin: Callable[[T], R]) -> Awaitable[R]:
         """What the caller waits for before it goes on: nothing while pacing does not pay, else the next tick.
 
-        The answer is what `prepare` has answered when it was asked after this call.
+        `begin` is given what `prepare` has answered when it was asked after this call, and its answer is the answer.
         """
         self.counts.rpcs += 1
         if self._ticking is None:
             if not self._tick or not (self._average or self._is_busy()):
-                return self._prepare()
+                return self._alone(begin)
             self._ticking = asyncio.create_task(self._run_tick())
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append(future)
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._waiting.append((future, begin))
         return future
+
+    async def _alone(self, begin: Callable[[T], R]) -> R:
+        return begin(await self._prepare())
 
     def _is_busy(self) -> bool:
         """Whether enough RPCs have arrived within a short time to try a tick."""
@@ -85,9 +90,11 @@ class Pacer(Generic[T]):
         try:
             prepared = await self._prepare()
         except Exception as error:  # noqa: BLE001 - what it is concerns the callers
-            share_error(waiting, error)
+            share_error((future for future, _ in waiting), error)
         else:
-            share(waiting, prepared)
+            for future, begin in waiting:
+                if not future.done():
+                    _settle(future, begin, prepared)
 
     def _judge(self, gathered: int) -> None:
         # A try begins with credit: RPCs come together only because of the ticks, so the first ones gather few.
@@ -101,3 +108,10 @@ class Pacer(Generic[T]):
             self._average = 0.0
             self._window_ends, self._arrivals = asyncio.get_running_loop().time() + self._rest, -(2**30)
             self._rest = min(2 * self._rest, _LONGEST_REST)
+
+
+def _settle(future: asyncio.Future[R], begin: Callable[[T], R], prepared: T) -> None:
+    try:
+        future.set_result(begin(prepared))
+    except Exception as error:  # noqa: BLE001 - what it is concerns this caller alone
+        future.set_exception(error)

@@ -9,7 +9,7 @@ from tokensvc.domain.errors import RefusedError, invalid
 from tokensvc.rpc import convert
 from tokensvc.rpc.guard import Method
 from tokensvc.services.call import Call
-from tokensvc.services.introspect import Freshness, IntrospectQuery, IntrospectTokens
+from tokensvc.services.introspect import ANY_PURPOSE, STRONG, Active, Freshness, IntrospectTokens, Purpose
 from tokensvc.services.issue import IssueOrder, IssueTokens
 from tokensvc.services.refresh import RefreshOrder, RefreshTokensOfSession
 from tokensvc.services.revoke import (
@@ -42,8 +42,8 @@ class TokenService:
             "Issue": Method(self.issue),
             "Refresh": Method(self.refresh),
             "Revoke": Method(self.revoke),
-            "Introspect": Method(self.introspect, max_staleness=_permitted_staleness),
-            "BatchIntrospect": Method(self.batch_introspect, max_staleness=_permitted_staleness),
+            "Introspect": Method(self.introspect, _permitted_staleness, self.introspect_at_once),
+            "BatchIntrospect": Method(self.batch_introspect, _permitted_staleness),
         }
 
     async def issue(self, call: Call, request: pb.IssueRequest) -> pb.IssueResponse:
@@ -90,21 +90,33 @@ class TokenService:
 
     async def introspect(self, call: Call, request: pb.IntrospectRequest) -> pb.IntrospectResponse:
         """RFC 7662."""
-        convert.refuse_proof(request, "dpop")
-        query = IntrospectQuery(request.token, tuple(request.required_scopes), request.audience)
-        active, revision = await self.introspecting.introspect(call, query, _freshness(request))
-        if active is None:
-            return convert.INACTIVE
-        answer = pb.IntrospectResponse()
-        answer.CopyFrom(convert.introspection(active))
-        answer.revision = revision
-        return answer
+        return _introspected(*await self.introspecting.introspect(call, *_asked(request)))
+
+    def introspect_at_once(self, call: Call, request: pb.IntrospectRequest) -> pb.IntrospectResponse | None:
+        """The same without waiting; None where that cannot be."""
+        known = self.introspecting.known(call, *_asked(request))
+        return None if known is None else _introspected(*known)
 
     async def batch_introspect(self, call: Call, request: pb.BatchIntrospectRequest) -> pb.BatchIntrospectResponse:
         """RFC 7662 for many tokens at once."""
         tokens = tuple(request.tokens)  # reading the field makes every string anew
         found, revision = await self.introspecting.introspect_all(call, tokens, _freshness(request))
         return pb.BatchIntrospectResponse(results=map(convert.introspection, found), revision=revision)
+
+
+def _asked(request: pb.IntrospectRequest) -> tuple[str, Purpose, Freshness]:
+    convert.refuse_proof(request, "dpop")
+    scopes, audience = request.required_scopes, request.audience
+    return request.token, Purpose(tuple(scopes), audience) if scopes or audience else ANY_PURPOSE, _freshness(request)
+
+
+def _introspected(active: Active | None, revision: int) -> pb.IntrospectResponse:
+    if active is None:
+        return convert.INACTIVE
+    answer = pb.IntrospectResponse()
+    answer.CopyFrom(convert.introspection(active))
+    answer.revision = revision
+    return answer
 
 
 def _permitted_staleness(request: pb.IntrospectRequest | pb.BatchIntrospectRequest) -> int:
@@ -125,7 +137,8 @@ def _max_staleness(request: pb.IntrospectRequest | pb.BatchIntrospectRequest) ->
 def _freshness(request: pb.IntrospectRequest | pb.BatchIntrospectRequest) -> Freshness:
     if request.min_revision < 0:
         raise invalid("min_revision", "min_revision is negative")
-    return Freshness(request.min_revision, _max_staleness(request))
+    staleness = _max_staleness(request)
+    return Freshness(request.min_revision, staleness) if request.min_revision or staleness else STRONG
 
 
 def _target(request: pb.RevokeRequest) -> Target:

@@ -1,7 +1,7 @@
 """Owns Introspect: whether a token is active for this caller, now (RFC 7662). It writes nothing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tokensvc.domain import bounds
 from tokensvc.domain.access_token import AccessToken
@@ -18,12 +18,14 @@ MOST_TOKENS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class IntrospectQuery:
-    """A token and what it must be good for, not yet checked."""
+class Purpose:
+    """What a token must be good for, not yet checked."""
 
-    token: str = field(repr=False)
     required_scopes: tuple[str, ...] = ()
     audience: str = ""
+
+
+ANY_PURPOSE = Purpose()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,9 @@ class Freshness:
 
     min_revision: int = 0
     max_staleness: int = 0
+
+
+STRONG = Freshness()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,8 @@ _Found = Mapping[str, _Presented | None]
 """What stands behind the refresh tokens, None for nothing. By the text of each: stateless ones bring a session each,
 which may have the same id and other barriers."""
 
+_NO_REFRESH_TOKENS: _Found = {}
+
 
 class IntrospectTokens:
     """The use cases Introspect and BatchIntrospect."""
@@ -76,22 +83,34 @@ class IntrospectTokens:
         self._clock = clock
         self._issuer = issuer
 
-    async def introspect(self, call: Call, query: IntrospectQuery, freshness: Freshness) -> tuple[Active | None, int]:
-        """Answer what stands behind the token, and the revision that the answer is based on."""
+    def known(
+        self, call: Call, token: str, purpose: Purpose = ANY_PURPOSE, freshness: Freshness = STRONG
+    ) -> tuple[Active | None, int] | None:
+        """Answer the same as `introspect`, or None where something has to be read first.
+
+        All that can happen to an access token is in the view.
+        """
         call.require(Permission.INTROSPECT)
-        bounds.token(query.token)
-        if query.required_scopes:
-            bounds.scopes(query.required_scopes, "required_scopes")
-        if query.audience:
-            bounds.audiences((query.audience,), "audience")
-        view, found = await self._state(call, (query.token,), freshness)
-        active = self._judge(query.token, call.caller, view, found, self._clock())
-        if active is not None and not _serves(active, query):
-            active = None
-        return active, view.revision
+        bounds.token(token)
+        _check(purpose)
+        view = call.view
+        if freshness.min_revision > view.revision or self._refresh_tokens.is_one(token):
+            return None
+        active = self._judge(token, call.caller, view, _NO_REFRESH_TOKENS, self._clock())
+        return _good_for(purpose, active), view.revision
+
+    async def introspect(
+        self, call: Call, token: str, purpose: Purpose = ANY_PURPOSE, freshness: Freshness = STRONG
+    ) -> tuple[Active | None, int]:
+        """Answer what stands behind the token, and the revision that the answer is based on."""
+        known = self.known(call, token, purpose, freshness)
+        if known is not None:
+            return known
+        view, found = await self._state(call, (token,), freshness)
+        return _good_for(purpose, self._judge(token, call.caller, view, found, self._clock())), view.revision
 
     async def introspect_all(
-        self, call: Call, tokens: Sequence[str], freshness: Freshness
+        self, call: Call, tokens: Sequence[str], freshness: Freshness = STRONG
     ) -> tuple[list[Active | None], int]:
         """Answer the same for each of `tokens`, all from one state."""
         call.require(Permission.INTROSPECT)
@@ -157,8 +176,19 @@ def _live_session(presented: _Presented | None, caller: Client, view: View, now:
     return session if session.is_live(now) and presented.token.generation >= session.generation else None
 
 
-def _serves(active: Active, query: IntrospectQuery) -> bool:
+def _check(purpose: Purpose) -> None:
+    if purpose.required_scopes:
+        bounds.scopes(purpose.required_scopes, "required_scopes")
+    if purpose.audience:
+        bounds.audiences((purpose.audience,), "audience")
+
+
+def _good_for(purpose: Purpose, active: Active | None) -> Active | None:
+    """What is not good for `purpose` is as good as inactive."""
+    if active is None or purpose is ANY_PURPOSE:
+        return active
     held = active.session.grant if isinstance(active, ActiveSession) else active
-    return (not query.audience or query.audience in held.audiences) and all(
-        scope in held.scopes for scope in query.required_scopes
+    serves = (not purpose.audience or purpose.audience in held.audiences) and all(
+        scope in held.scopes for scope in purpose.required_scopes
     )
+    return active if serves else None
