@@ -59,7 +59,7 @@ class UseCases:
     async def call(self, client_id: str) -> Call:
         """A call that arrives now from an authenticated `client_id`."""
         view = await self.store.view()
-        return Call(view.clients[client_id], view)
+        return Call(view.clients[client_id], view, view.revision)
 
     async def issue(self, caller: str, **order: Any) -> TokenSet:
         """Issue by `caller`."""

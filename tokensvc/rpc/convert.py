@@ -2,19 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any
 
 from google.protobuf import duration_pb2, json_format, struct_pb2, timestamp_pb2
-from tokensvc_pb.v1 import session_service_pb2, token_pb2, token_service_pb2
+from tokensvc_pb.v1 import session_service_pb2, token_pb2
 
-from tokensvc.domain.access_token import AccessToken
 from tokensvc.domain.errors import Reason, RefusedError, invalid
 from tokensvc.domain.numbers import whole
 from tokensvc.domain.session import ClientContext, Device
-from tokensvc.services.introspect import Active, ActiveSession
 from tokensvc.services.sessions import ListedSession, SessionState
-from tokensvc.services.token_set import BEARER, TokenSet
+from tokensvc.services.token_set import TokenSet
 
 _STATES = {
     SessionState.ACTIVE: session_service_pb2.SESSION_STATE_ACTIVE,
@@ -25,8 +22,6 @@ _NANOS = 1_000_000_000
 # The well-known types allow no more: the years 1 to 9999, and 10,000 years with one sign for both parts.
 _FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 _LONGEST_SPAN = 315_576_000_000
-
-INACTIVE = token_service_pb2.IntrospectResponse()
 
 
 @contextmanager
@@ -102,69 +97,6 @@ def token_fields(tokens: TokenSet) -> dict[str, Any]:
         "session_id": tokens.session_id,
         "revision": tokens.revision,
     }
-
-
-def introspection(active: Active | None) -> token_service_pb2.IntrospectResponse:
-    """The answer without its revision. It is shared between calls: copy it, never change it."""
-    if active is None:
-        return INACTIVE
-    if isinstance(active, ActiveSession):
-        return _of_session(active)
-    return _of_access_token(active) if active.claims else _of_plain_access_token(active)
-
-
-@lru_cache(maxsize=32_768)
-def _of_plain_access_token(token: AccessToken) -> token_service_pb2.IntrospectResponse:
-    # Answers with claims of the caller's are not kept: their size is not ours.
-    return _of_access_token(token)
-
-
-def _of_access_token(token: AccessToken) -> token_service_pb2.IntrospectResponse:
-    return token_service_pb2.IntrospectResponse(
-        active=True,
-        scopes=token.scopes,
-        client_id=token.client_id,
-        subject=token.subject,
-        audiences=token.audiences,
-        issuer=token.issuer,
-        token_id=token.token_id,
-        issued_at=timestamp(token.issued_at),
-        expires_at=timestamp(token.expires_at),
-        token_type=BEARER,
-        token_use=token_pb2.TOKEN_USE_ACCESS,
-        session_id=token.session_id,
-        device_id=token.device_id,
-        auth_time=timestamp(token.auth_time) if token.auth_time is not None else None,
-        acr=token.acr,
-        amr=token.amr,
-        claims=_struct(token.claims) if token.claims else None,
-    )
-
-
-def _of_session(active: ActiveSession) -> token_service_pb2.IntrospectResponse:
-    session, grant = active.session, active.session.grant
-    return token_service_pb2.IntrospectResponse(
-        active=True,
-        scopes=grant.scopes,
-        client_id=grant.client_id,
-        subject=grant.subject,
-        audiences=grant.audiences,
-        issuer=active.issuer,
-        issued_at=timestamp(session.rotated_at),
-        expires_at=timestamp(session.idle_expires_at),
-        token_use=token_pb2.TOKEN_USE_REFRESH,
-        session_id=grant.session_id,
-        device_id=grant.device_id,
-        auth_time=timestamp(grant.auth_time) if grant.auth_time is not None else None,
-        acr=grant.acr,
-        amr=grant.amr,
-    )
-
-
-def _struct(claims: Mapping[str, Any]) -> struct_pb2.Struct:
-    message = struct_pb2.Struct()
-    json_format.ParseDict(dict(claims), message)
-    return message
 
 
 def session_message(listed: ListedSession, current_session_id: str = "") -> session_service_pb2.Session:

@@ -17,7 +17,7 @@ from tokensvc.domain.client import Client
 from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.view import View
 from tokensvc.ports import Clock, Store
-from tokensvc.rpc.caller import caller_of
+from tokensvc.rpc.caller import Callers
 from tokensvc.rpc.errors import status_of
 from tokensvc.rpc.pacing import Pacer
 from tokensvc.rpc.refusal_delay import RefusalDelay
@@ -27,6 +27,7 @@ from tokensvc.services.call import Call
 from tokensvc.services.refusals import Refusals
 
 Context = grpc.aio.ServicerContext[Any, Any]
+Answer = Message | bytes
 Handler = Callable[[Any, Context], Awaitable[Any]]
 Serve = Callable[["_Rpc"], Awaitable[Any]]
 
@@ -39,14 +40,15 @@ _MOST_FOR_THE_ANSWER = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """An RPC for authenticated callers. `max_staleness` reads from a request how old the view of the log may be.
+    """An RPC for authenticated callers; its answer is a message, or one as bytes.
 
-    `at_once` answers what needs no waiting; where it answers None, and where there is none, `serve` has to.
+    `max_staleness` reads from a request how old the view of the log may be. `at_once` answers what needs no waiting;
+    where it answers None, and where there is none, `serve` has to.
     """
 
-    serve: Callable[[Call, Any], Awaitable[Message]]
+    serve: Callable[[Call, Any], Awaitable[Answer]]
     max_staleness: Callable[[Any], int] | None = None
-    at_once: Callable[[Call, Any], Message | None] | None = None
+    at_once: Callable[[Call, Any], Answer | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +69,6 @@ class _Rpc:
     context: Context
     view: View | None = None
     caller: Client | None = None
-
-    def recognised(self, view: View, now: int) -> Call:
-        """Answer the call, if it is from one of the clients in `view`; else refuse with CALLER_UNAUTHENTICATED."""
-        self.view = view
-        self.caller = caller_of(self.context.invocation_metadata(), view, now)
-        return Call(self.caller, view)
 
     def time_to_work(self) -> float | None:
         """How many seconds are left until it has to be answered; None for as many as it takes."""
@@ -96,7 +92,8 @@ class Guard:
         self._store = store
         self._refusals = refusals
         self._clock = clock
-        self._streams = Streams(store, clock)
+        self._callers = Callers()
+        self._streams = Streams(store, self._callers, clock)
         self._arrivals = Pacer(pace, store.view)
         self._answers = Pacer(pace, _nothing)
         self._delay = RefusalDelay(refusal_delay)
@@ -121,7 +118,7 @@ class Guard:
     def _rpc(self, descriptor: MethodDescriptor, method: AnyMethod | None) -> "grpc.RpcMethodHandler[Any, Any]":
         handler = self._handler(descriptor.name, method) if method else _not_implemented
         deserializer = _deserializer(message_factory.GetMessageClass(descriptor.input_type))
-        serializer = message_factory.GetMessageClass(descriptor.output_type).SerializeToString
+        serializer = _serializer(message_factory.GetMessageClass(descriptor.output_type))
         if descriptor.server_streaming:
             return grpc.unary_stream_rpc_method_handler(handler, deserializer, serializer)
         return grpc.unary_unary_rpc_method_handler(handler, deserializer, serializer)
@@ -171,11 +168,11 @@ class Guard:
                 return _in_time(self._unary(method))
 
     def _unary(self, method: Method) -> Serve:
-        async def serve(rpc: _Rpc) -> Message:
+        async def serve(rpc: _Rpc) -> Answer:
             request = rpc.request
 
-            def begin(view: View) -> tuple[Call, Message | None]:
-                call = rpc.recognised(view, self._clock())
+            def begin(view: View) -> tuple[Call, Answer | None]:
+                call = self._recognised(rpc, view)
                 return call, method.at_once(call, request) if method.at_once else None
 
             if staleness := method.max_staleness(request) if method.max_staleness else 0:
@@ -189,9 +186,14 @@ class Guard:
 
         return serve
 
+    def _recognised(self, rpc: _Rpc, view: View) -> Call:
+        rpc.view = view
+        rpc.caller = self._callers.recognise(rpc.context.invocation_metadata(), view, self._clock())
+        return Call(rpc.caller, view, view.revision)
+
     def _stream(self, method: StreamMethod) -> Serve:
         async def serve(rpc: _Rpc) -> None:
-            call = rpc.recognised(await self._store.view(), self._clock())
+            call = self._recognised(rpc, await self._store.view())
             await self._streams.send(method, call, rpc.request, rpc.context)
 
         return serve
@@ -243,3 +245,12 @@ def _deserializer(message_class: type[Message]) -> Callable[[bytes], Message | N
             return None  # answered in the handler, where an error can have details
 
     return deserialize
+
+
+def _serializer(message_class: type[Message]) -> Callable[[Any], bytes]:
+    write = message_class.SerializeToString
+
+    def serialize(answer: Any) -> bytes:
+        return answer if isinstance(answer, bytes) else write(answer)
+
+    return serialize

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 
 from tokensvc.domain.client import Permission
 from tokensvc.ports import Clock, Store
-from tokensvc.rpc.caller import caller_of
+from tokensvc.rpc.caller import Callers
 from tokensvc.services.call import Call
 
 _LOOK_SECONDS = 0.5
@@ -37,8 +37,9 @@ class StreamMethod:
 class Streams:
     """Sends streams. A slow reader is waited for: it holds up itself alone."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, callers: Callers, clock: Clock) -> None:
         self._store = store
+        self._callers = callers
         self._clock = clock
         self._open: set[asyncio.Task[None]] = set()
 
@@ -69,7 +70,7 @@ class Streams:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             view = await self._store.view()
-            caller_of(context.invocation_metadata(), view, self._clock()).require(permission)
+            self._callers.recognise(context.invocation_metadata(), view, self._clock()).require(permission)
 
 
 async def _send(stream: Stream, context: Any) -> None:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
 from tokensvc.domain.errors import RefusedError, invalid
-from tokensvc.rpc import convert
+from tokensvc.rpc import convert, introspected
 from tokensvc.rpc.guard import Method
 from tokensvc.services.call import Call
-from tokensvc.services.introspect import ANY_PURPOSE, STRONG, Active, Freshness, IntrospectTokens, Purpose
+from tokensvc.services.introspect import ANY_PURPOSE, STRONG, Freshness, IntrospectTokens, Purpose
 from tokensvc.services.issue import IssueOrder, IssueTokens
 from tokensvc.services.refresh import RefreshOrder, RefreshTokensOfSession
 from tokensvc.services.revoke import (
@@ -88,35 +88,25 @@ class TokenService:
         revision = await self.revoking.revoke(call, _target(request), request.reason, issued_before)
         return pb.RevokeResponse(revision=revision)
 
-    async def introspect(self, call: Call, request: pb.IntrospectRequest) -> pb.IntrospectResponse:
+    async def introspect(self, call: Call, request: pb.IntrospectRequest) -> bytes:
         """RFC 7662."""
-        return _introspected(*await self.introspecting.introspect(call, *_asked(request)))
+        return introspected.answer(*await self.introspecting.introspect(call, *_asked(request)))
 
-    def introspect_at_once(self, call: Call, request: pb.IntrospectRequest) -> pb.IntrospectResponse | None:
+    def introspect_at_once(self, call: Call, request: pb.IntrospectRequest) -> bytes | None:
         """The same without waiting; None where that cannot be."""
         known = self.introspecting.known(call, *_asked(request))
-        return None if known is None else _introspected(*known)
+        return None if known is None else introspected.answer(*known)
 
-    async def batch_introspect(self, call: Call, request: pb.BatchIntrospectRequest) -> pb.BatchIntrospectResponse:
+    async def batch_introspect(self, call: Call, request: pb.BatchIntrospectRequest) -> bytes:
         """RFC 7662 for many tokens at once."""
         tokens = tuple(request.tokens)  # reading the field makes every string anew
-        found, revision = await self.introspecting.introspect_all(call, tokens, _freshness(request))
-        return pb.BatchIntrospectResponse(results=map(convert.introspection, found), revision=revision)
+        return introspected.batch_answer(*await self.introspecting.introspect_all(call, tokens, _freshness(request)))
 
 
 def _asked(request: pb.IntrospectRequest) -> tuple[str, Purpose, Freshness]:
     convert.refuse_proof(request, "dpop")
     scopes, audience = request.required_scopes, request.audience
     return request.token, Purpose(tuple(scopes), audience) if scopes or audience else ANY_PURPOSE, _freshness(request)
-
-
-def _introspected(active: Active | None, revision: int) -> pb.IntrospectResponse:
-    if active is None:
-        return convert.INACTIVE
-    answer = pb.IntrospectResponse()
-    answer.CopyFrom(convert.introspection(active))
-    answer.revision = revision
-    return answer
 
 
 def _permitted_staleness(request: pb.IntrospectRequest | pb.BatchIntrospectRequest) -> int:
@@ -128,6 +118,8 @@ def _permitted_staleness(request: pb.IntrospectRequest | pb.BatchIntrospectReque
 
 
 def _max_staleness(request: pb.IntrospectRequest | pb.BatchIntrospectRequest) -> int:
+    if not request.HasField("max_staleness"):
+        return 0  # nearly always
     staleness = convert.span_of(request, "max_staleness") or 0
     if staleness < 0:
         raise invalid("max_staleness", "max_staleness is negative")
@@ -138,7 +130,7 @@ def _freshness(request: pb.IntrospectRequest | pb.BatchIntrospectRequest) -> Fre
     if request.min_revision < 0:
         raise invalid("min_revision", "min_revision is negative")
     staleness = _max_staleness(request)
-    return Freshness(request.min_revision, staleness) if request.min_revision or staleness else STRONG
+    return Freshness(request.min_revision, staleness) if staleness or request.min_revision else STRONG
 
 
 def _target(request: pb.RevokeRequest) -> Target:

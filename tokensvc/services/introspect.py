@@ -92,7 +92,8 @@ class IntrospectTokens:
         """
         call.require(Permission.INTROSPECT)
         bounds.token(token)
-        _check(purpose)
+        if purpose is not ANY_PURPOSE:
+            _check(purpose)
         view = call.view
         if freshness.min_revision > view.revision or self._refresh_tokens.is_one(token):
             return None

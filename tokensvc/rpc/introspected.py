@@ -1,0 +1,115 @@
+"""Owns the answers of Introspect and BatchIntrospect, in the bytes in which they are sent.
+
+What is said of an access token never changes: it is written once and kept. Bytes of one message type may be put behind
+each other, which merges their fields (protobuf's encoding, "Last One Wins").
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from google.protobuf import json_format, struct_pb2
+from tokensvc_pb.v1 import token_pb2
+from tokensvc_pb.v1 import token_service_pb2 as pb
+
+from tokensvc.domain.access_token import AccessToken
+from tokensvc.rpc.convert import timestamp
+from tokensvc.services.introspect import Active, ActiveSession
+from tokensvc.services.token_set import BEARER
+
+_MOST_KEPT = 32_768
+
+
+def answer(active: Active | None, revision: int) -> bytes:
+    """The IntrospectResponse for what was found; of what is inactive nothing is said, not even the revision."""
+    return b"" if active is None else _answer_of(active) + _answer_at(revision)
+
+
+def batch_answer(found: Iterable[Active | None], revision: int) -> bytes:
+    """The BatchIntrospectResponse for what was found, in the same order."""
+    return b"".join([*(_NO_RESULT if active is None else _result_of(active) for active in found), _batch_at(revision)])
+
+
+def _kept(write: Callable[[Active], bytes]) -> Callable[[Active], bytes]:
+    """`write`, once for each access token. Claims that callers have added are not kept: their size is not ours."""
+    written = lru_cache(maxsize=_MOST_KEPT)(write)
+
+    def find_or_write(active: Active) -> bytes:
+        return written(active) if isinstance(active, AccessToken) and not active.claims else write(active)
+
+    return find_or_write
+
+
+@_kept
+def _answer_of(active: Active) -> bytes:
+    return _message(active).SerializeToString()
+
+
+@_kept
+def _result_of(active: Active) -> bytes:
+    return pb.BatchIntrospectResponse(results=[_message(active)]).SerializeToString()
+
+
+_NO_RESULT = pb.BatchIntrospectResponse(results=[pb.IntrospectResponse()]).SerializeToString()
+
+
+@lru_cache
+def _answer_at(revision: int) -> bytes:
+    return pb.IntrospectResponse(revision=revision).SerializeToString()
+
+
+@lru_cache
+def _batch_at(revision: int) -> bytes:
+    return pb.BatchIntrospectResponse(revision=revision).SerializeToString()
+
+
+def _message(active: Active) -> pb.IntrospectResponse:
+    return _of_session(active) if isinstance(active, ActiveSession) else _of_access_token(active)
+
+
+def _of_access_token(token: AccessToken) -> pb.IntrospectResponse:
+    return pb.IntrospectResponse(
+        active=True,
+        scopes=token.scopes,
+        client_id=token.client_id,
+        subject=token.subject,
+        audiences=token.audiences,
+        issuer=token.issuer,
+        token_id=token.token_id,
+        issued_at=timestamp(token.issued_at),
+        expires_at=timestamp(token.expires_at),
+        token_type=BEARER,
+        token_use=token_pb2.TOKEN_USE_ACCESS,
+        session_id=token.session_id,
+        device_id=token.device_id,
+        auth_time=timestamp(token.auth_time) if token.auth_time is not None else None,
+        acr=token.acr,
+        amr=token.amr,
+        claims=_struct(token.claims) if token.claims else None,
+    )
+
+
+def _of_session(active: ActiveSession) -> pb.IntrospectResponse:
+    session, grant = active.session, active.session.grant
+    return pb.IntrospectResponse(
+        active=True,
+        scopes=grant.scopes,
+        client_id=grant.client_id,
+        subject=grant.subject,
+        audiences=grant.audiences,
+        issuer=active.issuer,
+        issued_at=timestamp(session.rotated_at),
+        expires_at=timestamp(session.idle_expires_at),
+        token_use=token_pb2.TOKEN_USE_REFRESH,
+        session_id=grant.session_id,
+        device_id=grant.device_id,
+        auth_time=timestamp(grant.auth_time) if grant.auth_time is not None else None,
+        acr=grant.acr,
+        amr=grant.amr,
+    )
+
+
+def _struct(claims: Mapping[str, Any]) -> struct_pb2.Struct:
+    message = struct_pb2.Struct()
+    json_format.ParseDict(dict(claims), message)
+    return message
