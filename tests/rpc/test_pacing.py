@@ -210,3 +210,34 @@ def test_a_refusal_is_each_callers_own() -> None:
     assert {str(error) for error in refused} == {"gone"}
     assert len({id(error) for error in refused}) == 30
     assert after == 2
+
+
+def test_what_goes_wrong_with_one_is_its_own() -> None:
+    """Of those who go on together one fails: it alone is told so, and the others have their answers."""
+
+    def halved(found: int) -> float:
+        return found / 0
+
+    async def scenario() -> list[float | BaseException]:
+        pacer = Pacer(TICK, Looks().look, busy=1)
+        begins = [same, halved, same]
+        return await asyncio.gather(*(pacer.turn(begin) for begin in begins), return_exceptions=True)
+
+    first, second, third = run(scenario())
+    assert (first, third) == (1, 1)
+    assert isinstance(second, ZeroDivisionError)
+
+
+def test_nothing_is_done_for_who_has_gone() -> None:
+    """A caller that was cancelled while it waited for the tick costs nothing more."""
+
+    async def scenario() -> list[int]:
+        done: list[int] = []
+        pacer = Pacer(TICK, Looks().look, busy=1)
+        calls = [asyncio.ensure_future(pacer.turn(done.append)) for _ in range(3)]
+        await asyncio.sleep(0)
+        calls[1].cancel()
+        await asyncio.wait(calls)
+        return done
+
+    assert run(scenario()) == [1, 1]

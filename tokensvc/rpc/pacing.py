@@ -93,8 +93,12 @@ class Pacer(Generic[T]):
             share_error((future for future, _ in waiting), error)
         else:
             for future, begin in waiting:
-                if not future.done():
-                    _settle(future, begin, prepared)
+                if future.done():
+                    continue
+                try:
+                    future.set_result(begin(prepared))
+                except Exception as error:  # noqa: BLE001 - what it is concerns this caller alone
+                    future.set_exception(error)
 
     def _judge(self, gathered: int) -> None:
         # A try begins with credit: RPCs come together only because of the ticks, so the first ones gather few.
@@ -108,10 +112,3 @@ class Pacer(Generic[T]):
             self._average = 0.0
             self._window_ends, self._arrivals = asyncio.get_running_loop().time() + self._rest, -(2**30)
             self._rest = min(2 * self._rest, _LONGEST_REST)
-
-
-def _settle(future: asyncio.Future[R], begin: Callable[[T], R], prepared: T) -> None:
-    try:
-        future.set_result(begin(prepared))
-    except Exception as error:  # noqa: BLE001 - what it is concerns this caller alone
-        future.set_exception(error)
