@@ -31,7 +31,6 @@ NO_CHAIN: Final = 0
 Randomness = Callable[[int], bytes]
 """Answers that many unpredictable bytes."""
 
-
 Owner = tuple[str, str]
 """A subject and a client: whose sessions, and with whom."""
 
@@ -293,6 +292,9 @@ class RefreshTokens(Protocol):
 
     def open(self, text: str) -> RefreshToken | None:
         """Read a token of any format; None unless it is genuine."""
+
+    def still_opens(self, token: RefreshToken) -> bool:
+        """Whether `token`, which has been opened, is still genuine: its key may have been revoked meanwhile."""
 
     def handles_for(self, caller: str, idempotency_key: str, now: int) -> Sequence[bytes]:
         """Answer the handles that belong to a caller's idempotency key: under the key for `now`, then under others."""

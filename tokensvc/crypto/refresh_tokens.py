@@ -83,6 +83,10 @@ class RefreshTokenFormats:
         """Read a token of any format; None unless it is genuine."""
         return decode(text, self._secrets) if text.startswith(PREFIX) else self._opened_jwt(text)
 
+    def still_opens(self, token: RefreshToken) -> bool:
+        """As the port says. No two keys ever have the same number."""
+        return token.key_id in self._secrets
+
     def handles_for(self, caller: str, idempotency_key: str, now: int) -> Sequence[bytes]:
         """Answer the handles that belong to a caller's idempotency key, that for a call at `now` first."""
         first = self._sealing_at(now)

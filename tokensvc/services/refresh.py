@@ -8,7 +8,6 @@ from tokensvc.domain.effects import Effects, Refused
 from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.refresh import Refreshed, decide_refresh
 from tokensvc.domain.refresh_attempt import RefreshAttempt
-from tokensvc.domain.refresh_token import RefreshToken
 from tokensvc.domain.session import ClientContext
 from tokensvc.ports import Clock, RefreshTokens, Rows, Store, Unit
 from tokensvc.services.call import Call
@@ -57,14 +56,9 @@ class RefreshTokensOfSession:
         outcome = (await self._store.commit(Unit(decide, session_id=session_id, brought=brought))).outcome
         if isinstance(outcome, Refused):
             raise outcome.error()
-        self._open(order.refresh_token)  # once more: its key may have been revoked meanwhile, and it must not live on
+        if not self._refresh_tokens.still_opens(attempt.token):
+            raise _invalid()
         return self._answer(attempt, outcome, call.revision)
-
-    def _open(self, text: str) -> RefreshToken:
-        token = self._refresh_tokens.open(text)
-        if token is None:
-            raise RefusedError(Reason.REFRESH_TOKEN_INVALID, "the refresh token is not valid")
-        return token
 
     def _attempt(self, call: Call, order: RefreshOrder) -> RefreshAttempt:
         bounds.token(order.refresh_token, "refresh_token")
@@ -74,8 +68,11 @@ class RefreshTokensOfSession:
         bounds.text(order.credential_version, "credential_version")
         check_context(order.context)
         scopes, audiences = bounds.scopes(order.scopes), bounds.audiences(order.audiences)
+        token = self._refresh_tokens.open(order.refresh_token)
+        if token is None:
+            raise _invalid()
         return RefreshAttempt(
-            self._open(order.refresh_token),
+            token,
             call.caller,
             self._clock(),
             client_id=order.client_id,
@@ -101,3 +98,7 @@ class RefreshTokensOfSession:
             refresh_expires_in=(limited.idle_expires_at - now) // 1000,
             session_id=session.grant.session_id,
         )
+
+
+def _invalid() -> RefusedError:
+    return RefusedError(Reason.REFRESH_TOKEN_INVALID, "the refresh token is not valid")

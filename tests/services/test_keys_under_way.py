@@ -1,0 +1,82 @@
+"""A MAC key that is revoked while a call is under way: the tokens under it end with it, and nothing follows them."""
+
+from collections.abc import Collection, Mapping
+from typing import TypeVar
+
+import pytest
+
+from tests.fakes import FakeClock
+from tests.services.recording_store import RecordingStore
+from tests.services.use_cases import UseCases, new_keys, policy_of
+from tokensvc.crypto.live_keys import LiveKeys
+from tokensvc.domain.errors import Reason, RefusedError
+from tokensvc.domain.policy import RefreshTokenFormat
+from tokensvc.ports import Committed, SessionRow, Unit
+
+T = TypeVar("T")
+
+every_format = pytest.mark.parametrize("token_format", list(RefreshTokenFormat), ids=lambda one: one.name.lower())
+
+
+class RevokingStore(RecordingStore):
+    """When it is told so, the MAC keys go between what is read or written and whatever comes next."""
+
+    def __init__(self, keys: LiveKeys) -> None:
+        super().__init__()
+        self._keys = keys
+        self.revokes = False
+
+    async def commit(self, unit: Unit[T]) -> Committed[T]:
+        """Commit, then perhaps lose the keys."""
+        committed = await super().commit(unit)
+        self._revoke()
+        return committed
+
+    async def sessions_by_id(self, session_ids: Collection[str]) -> Mapping[str, SessionRow]:
+        """Read, then perhaps lose the keys."""
+        rows = await super().sessions_by_id(session_ids)
+        self._revoke()
+        return rows
+
+    def _revoke(self) -> None:
+        if self.revokes:
+            self._keys.refresh_tokens.use([])
+
+
+@pytest.fixture
+def keys() -> LiveKeys:
+    """The keys at work."""
+    return new_keys()
+
+
+@pytest.fixture
+def store(keys: LiveKeys) -> RevokingStore:
+    """The store at work."""
+    return RevokingStore(keys)
+
+
+@pytest.fixture
+def use_cases(store: RevokingStore, clock: FakeClock, keys: LiveKeys) -> UseCases:
+    """The use cases over both."""
+    return UseCases(store, clock, keys)
+
+
+@every_format
+async def test_a_refresh_under_way_is_refused(
+    use_cases: UseCases, store: RevokingStore, token_format: RefreshTokenFormat
+) -> None:
+    """It has rotated the session already, but there is no next token."""
+    await use_cases.register("bff", policy=policy_of(refresh_token_format=token_format))
+    refresh_token = (await use_cases.issue("bff", subject="ada")).refresh_token
+    store.revokes = True
+    with pytest.raises(RefusedError) as refused:
+        await use_cases.refresh("bff", refresh_token)
+    assert refused.value.reason is Reason.REFRESH_TOKEN_INVALID
+
+
+async def test_an_introspection_under_way_finds_nothing(use_cases: UseCases, store: RevokingStore) -> None:
+    """Its session has been read already, and is as live as before."""
+    await use_cases.register("bff")
+    refresh_token = (await use_cases.issue("bff", subject="ada")).refresh_token
+    store.revokes = True
+    assert await use_cases.introspect("bff", refresh_token) is None
