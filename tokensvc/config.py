@@ -3,9 +3,9 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -16,6 +16,9 @@ from pydantic_settings import (
 
 PREFIX = "TOKENSVC_"
 CONFIG_FILE = f"{PREFIX}CONFIG"
+
+_SECONDS_OF_DAY: Final = 86_400
+_LEAST_REFRESH_KEY_DAYS: Final = 7  # each is kept for 400 days, and there are 255 numbers for them
 
 
 class SettingsError(Exception):
@@ -76,6 +79,27 @@ class Settings(BaseSettings):
     client_id: str = Field("", description="Who calls.")
     client_secret: SecretStr = Field(SecretStr(""), description="The caller's secret; ps shows a flag to everybody.")
     timeout: float = Field(5, gt=0, le=600, description="Seconds that a call may take.")
+
+    @field_validator("root_key")
+    @classmethod
+    def _is_the_only_one(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        if value.get_secret_value() and info.data.get("root_key_file"):
+            raise ValueError("given together with root_key_file, which of the two is meant?")
+        return value
+
+    @field_validator("signing_key_days", "refresh_key_days")
+    @classmethod
+    def _is_longer_than_the_lead(cls, value: int, info: ValidationInfo) -> int:
+        if value and value * _SECONDS_OF_DAY <= info.data.get("key_lead", 0):
+            raise ValueError("not longer than key_lead: the next key would have to be prepared before this one")
+        return value
+
+    @field_validator("refresh_key_days")
+    @classmethod
+    def _leaves_numbers(cls, value: int) -> int:
+        if 0 < value < _LEAST_REFRESH_KEY_DAYS:
+            raise ValueError(f"neither 0 nor at least {_LEAST_REFRESH_KEY_DAYS}")
+        return value
 
     @property
     def database_path(self) -> Path:
