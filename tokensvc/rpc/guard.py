@@ -30,6 +30,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 Answer = Message | bytes
 Handler = Callable[[Any, Context], Awaitable[Any]]
 Serve = Callable[["_Rpc"], Awaitable[Any]]
+_Begun = tuple[Call, Answer | None]
 
 _log = structlog.get_logger(__name__)
 
@@ -171,7 +172,7 @@ class Guard:
         async def serve(rpc: _Rpc) -> Answer:
             request = rpc.request
 
-            def begin(view: View) -> tuple[Call, Answer | None]:
+            def begin(view: View) -> _Begun:
                 call = self._recognised(rpc, view)
                 return call, method.at_once(call, request) if method.at_once else None
 

@@ -25,6 +25,8 @@ from tokensvc.services.token_set import AccessTokenMinter, TokenSet
 
 _SHORTEST_IDEMPOTENCY_KEY = 16
 
+_Decision = Effects[Issued | Refused]
+
 
 @dataclass(frozen=True, slots=True)
 class IssueOrder:
@@ -117,7 +119,7 @@ def _beginning(grant: Grant, caller: Client, policy: TokenPolicy, order: IssueOr
     owner, ip = (grant.subject, grant.client_id), order.context.ip
     wishes = Wishes(order.scopes, order.audiences, order.access_ttl, order.refresh_ttl)
 
-    def decide(rows: Rows) -> Effects[Issued | Refused]:
+    def decide(rows: Rows) -> _Decision:
         existing = rows.session(grant.session_id)
         barred = existing is not None and rows.barred(existing.grant)
         issuing = decide_issue(grant, wishes, policy, caller, existing, barred=barred, ip=ip)

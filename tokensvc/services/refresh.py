@@ -14,6 +14,8 @@ from tokensvc.services.call import Call
 from tokensvc.services.issue import check_context
 from tokensvc.services.token_set import AccessTokenMinter, TokenSet
 
+_Decision = Effects[Refreshed | Refused]
+
 
 @dataclass(frozen=True, slots=True)
 class RefreshOrder:
@@ -46,7 +48,7 @@ class RefreshTokensOfSession:
         attempt = self._attempt(call, order)
         session_id, brought, view = attempt.token.session_id, attempt.token.session, call.view
 
-        def decide(rows: Rows) -> Effects[Refreshed | Refused]:
+        def decide(rows: Rows) -> _Decision:
             session = rows.session(session_id)
             barred = session is not None and rows.barred(session.grant)
             if brought is not None:  # no row says that it was revoked, but the log does
