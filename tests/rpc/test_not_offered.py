@@ -5,33 +5,11 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
-from tokensvc_pb.v1 import (
-    audit_service_pb2,
-    client_service_pb2,
-    key_service_pb2,
-    session_service_pb2,
-    token_service_pb2,
-)
 
 from tests.harness import Caller, Service, failure, failure_of
+from tests.rpc.methods import LATER
 from tests.rpc.steps import introspect, issue, refresh
 from tests.rpc.tables import tables_of
-
-FILES = (token_service_pb2, session_service_pb2, key_service_pb2, client_service_pb2, audit_service_pb2)
-OFFERED = {
-    *("Issue", "Refresh", "Revoke", "Introspect", "BatchIntrospect"),
-    *("ListSessions", "GetSession", "FlagSubject", "UnflagSubject"),
-    *("GetJwks", "ListKeys", "RotateKey", "RevokeKey"),
-    *("ListAuditEvents", "WatchAuditEvents"),
-    *("CreateClient", "GetClient", "ListClients", "UpdateClient", "DeleteClient", "RotateClientSecret"),
-}
-LATER = [
-    method
-    for file in FILES
-    for service in file.DESCRIPTOR.services_by_name.values()
-    for method in service.methods
-    if method.name not in OFFERED
-]
 
 
 async def _refusal(channel: grpc.aio.Channel, method: MethodDescriptor, metadata: Any) -> grpc.aio.AioRpcError:

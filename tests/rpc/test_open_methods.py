@@ -65,6 +65,14 @@ async def test_every_service_is_healthy_while_it_runs(service: Service, name: st
     assert await _health(service.channel, name) == health_pb2.HealthCheckResponse.SERVING
 
 
+async def test_the_health_of_all_services_is_listed(service: Service) -> None:
+    """One call answers what each of them would say."""
+    listed = await health_pb2_grpc.HealthStub(service.channel).List(health_pb2.HealthListRequest())  # type: ignore[attr-defined]
+    assert {name: one.status for name, one in listed.statuses.items()} == dict.fromkeys(
+        NAMES, health_pb2.HealthCheckResponse.SERVING
+    )
+
+
 async def test_the_health_of_an_unknown_service_is_not_found(service: Service) -> None:
     """A name that is not a service of this server is refused as the health protocol says."""
     with pytest.raises(grpc.aio.AioRpcError) as refused:

@@ -11,7 +11,7 @@ import grpc
 import structlog
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
 from tokensvc.domain.client import Client
 from tokensvc.domain.errors import Reason, RefusedError
@@ -19,6 +19,7 @@ from tokensvc.domain.view import View
 from tokensvc.ports import Clock, Store
 from tokensvc.rpc.caller import Callers
 from tokensvc.rpc.errors import status_of
+from tokensvc.rpc.message_bytes import deserializer, not_a_message
 from tokensvc.rpc.pacing import Pacer
 from tokensvc.rpc.refusal_delay import RefusalDelay
 from tokensvc.rpc.refused import refusal_of, refusal_of_stranger
@@ -118,11 +119,11 @@ class Guard:
 
     def _rpc(self, descriptor: MethodDescriptor, method: AnyMethod | None) -> "grpc.RpcMethodHandler[Any, Any]":
         handler = self._handler(descriptor.name, method) if method else _not_implemented
-        deserializer = _deserializer(message_factory.GetMessageClass(descriptor.input_type))
-        serializer = _serializer(message_factory.GetMessageClass(descriptor.output_type))
+        read = deserializer(message_factory.GetMessageClass(descriptor.input_type))
+        write = _serializer(message_factory.GetMessageClass(descriptor.output_type))
         if descriptor.server_streaming:
-            return grpc.unary_stream_rpc_method_handler(handler, deserializer, serializer)
-        return grpc.unary_unary_rpc_method_handler(handler, deserializer, serializer)
+            return grpc.unary_stream_rpc_method_handler(handler, read, write)
+        return grpc.unary_unary_rpc_method_handler(handler, read, write)
 
     def _handler(self, name: str, method: AnyMethod) -> Handler:
         serve = self._serving(method)
@@ -231,21 +232,11 @@ def _defect(error: Exception) -> RefusedError:
 
 
 def _refuse_bytes() -> NoReturn:
-    raise RefusedError(Reason.INVALID_REQUEST, "the request is not a message of the method's type")
+    raise not_a_message()
 
 
 async def _not_implemented(request: object, context: Context) -> None:
     await _Rpc(request, context).abort(RefusedError(Reason.NOT_IMPLEMENTED, "this method is not offered yet"))
-
-
-def _deserializer(message_class: type[Message]) -> Callable[[bytes], Message | None]:
-    def deserialize(data: bytes) -> Message | None:
-        try:
-            return message_class.FromString(data)
-        except DecodeError:
-            return None  # answered in the handler, where an error can have details
-
-    return deserialize
 
 
 def _serializer(message_class: type[Message]) -> Callable[[Any], bytes]:

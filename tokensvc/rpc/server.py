@@ -5,16 +5,14 @@ from collections.abc import Mapping, Sequence
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from tokensvc.ports import Store
 from tokensvc.rpc.availability import Availability
 from tokensvc.rpc.guard import AnyMethod, Guard
 from tokensvc.rpc.health import Health
+from tokensvc.rpc.standard_services import standard_services
 from tokensvc.services.refusals import Refusals
 
-_REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
 _LAST_WORDS = 0.2
 _OPTIONS = (
     ("grpc.max_receive_message_length", 8 * 1024 * 1024),  # BatchIntrospect of 1,000 tokens with all claims allowed
@@ -46,15 +44,13 @@ class RpcServer:
             options.append(("grpc.max_connection_age_ms", round(max_connection_age * 1000)))
         self._server = grpc.aio.server(options=options)
         self._guard = guard
-        self._health = Health()
-        self._availability = Availability(store, self._announce)
+        names = [descriptor.full_name for descriptor in services]
+        self._health = Health(["", *names])
+        self._availability = Availability(store, self._health.announce)
         self._refusals = refusals
         self._beside: list[asyncio.Task[None]] = []
-        self._names = [descriptor.full_name for descriptor in services]
         handlers = [guard.service(descriptor, methods) for descriptor, methods in services.items()]
-        self._server.add_generic_rpc_handlers((*handlers, *extra_handlers))
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        self._add_reflection()
+        self._server.add_generic_rpc_handlers((*handlers, *standard_services(self._health, names), *extra_handlers))
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -68,7 +64,7 @@ class RpcServer:
     async def start(self) -> None:
         """Begin to serve, and say so in the health service."""
         await self._server.start()
-        await self._announce(available=True)
+        await self._health.announce(available=True)
         self._beside = [asyncio.create_task(duty) for duty in (self._availability.follow(), self._refusals.run())]
 
     async def say_not_serving(self) -> None:
@@ -96,20 +92,3 @@ class RpcServer:
                 return
             was_idle = is_idle
             await asyncio.wait([stopping], timeout=_LAST_WORDS)
-
-    async def _announce(self, *, available: bool) -> None:
-        states = health_pb2.HealthCheckResponse
-        for name in ("", *self._names):
-            await self._health.set(name, states.SERVING if available else states.NOT_SERVING)
-
-    def _add_reflection(self) -> None:
-        """Reflection under its old name, which is all that grpcio knows, and under its new one, which is the same."""
-        names = [*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME, _REFLECTION_V1]
-        handler = grpc.stream_stream_rpc_method_handler(
-            reflection.aio.ReflectionServicer(names).ServerReflectionInfo,
-            request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
-            response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
-        )
-        for name in (reflection.SERVICE_NAME, _REFLECTION_V1):
-            generic = grpc.method_handlers_generic_handler(name, {"ServerReflectionInfo": handler})
-            self._server.add_generic_rpc_handlers((generic,))
