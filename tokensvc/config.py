@@ -18,7 +18,7 @@ PREFIX = "TOKENSVC_"
 CONFIG_FILE = f"{PREFIX}CONFIG"
 
 _SECONDS_OF_DAY: Final = 86_400
-_LEAST_REFRESH_KEY_DAYS: Final = 7  # each is kept for 400 days, and there are 255 numbers for them
+_LEAST_REFRESH_KEY_DAYS: Final = 2  # each is kept for 400 days, and there are 255 numbers for them
 
 
 class SettingsError(Exception):
@@ -79,13 +79,6 @@ class Settings(BaseSettings):
     client_id: str = Field("", description="Who calls.")
     client_secret: SecretStr = Field(SecretStr(""), description="The caller's secret; ps shows a flag to everybody.")
     timeout: float = Field(5, gt=0, le=600, description="Seconds that a call may take.")
-
-    @field_validator("root_key")
-    @classmethod
-    def _is_the_only_one(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
-        if value.get_secret_value() and info.data.get("root_key_file"):
-            raise ValueError("given together with root_key_file, which of the two is meant?")
-        return value
 
     @field_validator("signing_key_days", "refresh_key_days")
     @classmethod

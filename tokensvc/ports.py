@@ -293,8 +293,8 @@ class RefreshTokens(Protocol):
     def open(self, text: str) -> RefreshToken | None:
         """Read a token of any format; None unless it is genuine."""
 
-    def still_opens(self, token: RefreshToken) -> bool:
-        """Whether `token`, which has been opened, is still genuine: its key may have been revoked meanwhile."""
+    def is_genuine(self, text: str) -> bool:
+        """Whether one of the present keys has sealed `text`, whatever it says: much less work than to `open` it."""
 
     def handles_for(self, caller: str, idempotency_key: str, now: int) -> Sequence[bytes]:
         """Answer the handles that belong to a caller's idempotency key: under the key for `now`, then under others."""

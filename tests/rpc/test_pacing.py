@@ -1,7 +1,9 @@
 """Pacing: RPCs go on together while that pays, and alone while it does not."""
 
 import asyncio
+import weakref
 from collections import Counter
+from collections.abc import Callable
 from itertools import pairwise
 from typing import TypeVar
 
@@ -212,20 +214,53 @@ def test_a_refusal_is_each_callers_own() -> None:
     assert after == 2
 
 
-def test_what_goes_wrong_with_one_is_its_own() -> None:
+@pytest.mark.parametrize(
+    ("begin", "error"), [(lambda found: found / 0, ZeroDivisionError), (lambda _found: next(iter(())), RuntimeError)]
+)
+def test_what_goes_wrong_with_one_is_its_own(begin: Callable[[int], float], error: type[Exception]) -> None:
     """Of those who go on together one fails: it alone is told so, and the others have their answers."""
-
-    def halved(found: int) -> float:
-        return found / 0
 
     async def scenario() -> list[float | BaseException]:
         pacer = Pacer(TICK, Looks().look, busy=1)
-        begins = [same, halved, same]
-        return await asyncio.gather(*(pacer.turn(begin) for begin in begins), return_exceptions=True)
+        return await asyncio.gather(*(pacer.turn(one) for one in (same, begin, same)), return_exceptions=True)
 
     first, second, third = run(scenario())
     assert (first, third) == (1, 1)
-    assert isinstance(second, ZeroDivisionError)
+    assert isinstance(second, error)
+
+
+class Request:
+    """What a caller has waited with."""
+
+    def begin(self, _found: int) -> None:
+        """Need nothing more."""
+
+
+def refuse(_found: int) -> None:
+    """Refuse."""
+    raise RefusedError(Reason.INVALID_REQUEST, "no")
+
+
+def test_an_error_keeps_nothing_of_the_others() -> None:
+    """The error of one may be kept for a while: what the others waited with must not be kept with it."""
+
+    async def scenario() -> tuple[BaseException, list[object]]:
+        pacer = Pacer(TICK, Looks().look, busy=1)
+        requests = [Request() for _ in range(3)]
+        alive = [weakref.ref(request) for request in requests]
+        begins = [requests[0].begin, refuse, requests[1].begin, requests[2].begin]
+        requests.clear()
+        turns = asyncio.gather(*map(pacer.turn, begins), return_exceptions=True)
+        begins.clear()
+        error = (await turns)[1]
+        assert isinstance(error, RefusedError)
+        del turns
+        await asyncio.sleep(1)
+        return error, [request() for request in alive]
+
+    error, kept = run(scenario())
+    assert error.__traceback__ is not None
+    assert kept == [None] * 3
 
 
 def test_nothing_is_done_for_who_has_gone() -> None:

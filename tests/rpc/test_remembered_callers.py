@@ -99,3 +99,15 @@ def test_no_secret_is_remembered(callers: Callers) -> None:
     """What is kept of a call is the hash of what it presented."""
     ((_, header),) = basic("bff", SECRET)
     assert list(vars(callers)["_known"]) == [hashlib.sha256(str(header).encode()).digest()]
+
+
+def test_each_client_has_one_place(callers: Callers) -> None:
+    """However many spellings of its header a client sends, it pushes nobody out."""
+    other = replace(BFF, client_id="other")
+    view = view_of(BFF, other)
+    assert callers.recognise(basic("other", SECRET), view, NOW) is other
+    for place in range(len("basic")):
+        ((key, header),) = basic("bff", SECRET)
+        spelling = "basic"[:place].upper() + "basic"[place:]
+        assert callers.recognise([(key, str(header).replace("Basic", spelling))], view, NOW) is BFF
+    assert sorted(client.client_id for client in vars(callers)["_known"].values()) == ["bff", "other"]

@@ -8,6 +8,7 @@ import pytest
 from tests.fakes import FakeClock
 from tests.services.recording_store import RecordingStore
 from tests.services.use_cases import UseCases, new_keys, policy_of
+from tokensvc.crypto.key_ring import MacKey
 from tokensvc.crypto.live_keys import LiveKeys
 from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.policy import RefreshTokenFormat
@@ -18,8 +19,12 @@ T = TypeVar("T")
 every_format = pytest.mark.parametrize("token_format", list(RefreshTokenFormat), ids=lambda one: one.name.lower())
 
 
+SUCCESSOR = MacKey(1, b"another secret".ljust(32))
+"""A number becomes free with the key that had it."""
+
+
 class RevokingStore(RecordingStore):
-    """When it is told so, the MAC keys go between what is read or written and whatever comes next."""
+    """When it is told so, another MAC key takes the place of the first between what is read or written and the rest."""
 
     def __init__(self, keys: LiveKeys) -> None:
         super().__init__()
@@ -27,20 +32,20 @@ class RevokingStore(RecordingStore):
         self.revokes = False
 
     async def commit(self, unit: Unit[T]) -> Committed[T]:
-        """Commit, then perhaps lose the keys."""
+        """Commit, then perhaps lose the key."""
         committed = await super().commit(unit)
         self._revoke()
         return committed
 
     async def sessions_by_id(self, session_ids: Collection[str]) -> Mapping[str, SessionRow]:
-        """Read, then perhaps lose the keys."""
+        """Read, then perhaps lose the key."""
         rows = await super().sessions_by_id(session_ids)
         self._revoke()
         return rows
 
     def _revoke(self) -> None:
         if self.revokes:
-            self._keys.refresh_tokens.use([])
+            self._keys.refresh_tokens.use([SUCCESSOR])
 
 
 @pytest.fixture

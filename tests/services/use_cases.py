@@ -13,7 +13,7 @@ from tokensvc.domain.policy import TokenPolicy
 from tokensvc.ports import Store
 from tokensvc.services.call import Call
 from tokensvc.services.clients import OPERATOR, Clients
-from tokensvc.services.introspect import Active, IntrospectTokens, Purpose
+from tokensvc.services.introspect import ANY_PURPOSE, Active, IntrospectTokens, Purpose
 from tokensvc.services.issue import IssueOrder, IssueTokens
 from tokensvc.services.refresh import RefreshOrder, RefreshTokensOfSession
 from tokensvc.services.revoke import RevokeTokens, Target
@@ -75,7 +75,8 @@ class UseCases:
 
     async def introspect(self, caller: str, token: str, **query: Any) -> Active | None:
         """Introspect by `caller`; None if inactive."""
-        active, _ = await self.introspecting.introspect(await self.call(caller), token, Purpose(**query))
+        purpose = Purpose(**query) if query else ANY_PURPOSE
+        active, _ = await self.introspecting.introspect(await self.call(caller), token, purpose)
         return active
 
     async def introspect_all(self, caller: str, tokens: list[str]) -> list[Active | None]:

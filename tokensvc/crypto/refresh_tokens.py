@@ -83,9 +83,9 @@ class RefreshTokenFormats:
         """Read a token of any format; None unless it is genuine."""
         return decode(text, self._secrets) if text.startswith(PREFIX) else self._opened_jwt(text)
 
-    def still_opens(self, token: RefreshToken) -> bool:
-        """As the port says. No two keys ever have the same number."""
-        return token.key_id in self._secrets
+    def is_genuine(self, text: str) -> bool:
+        """As the port says."""
+        return (decode(text, self._secrets) if text.startswith(PREFIX) else self._unsealed(text)) is not None
 
     def handles_for(self, caller: str, idempotency_key: str, now: int) -> Sequence[bytes]:
         """Answer the handles that belong to a caller's idempotency key, that for a call at `now` first."""
@@ -113,7 +113,8 @@ class RefreshTokenFormats:
             HANDLE_CLAIM: base64url.encode(handle),
         }
 
-    def _opened_jwt(self, text: str) -> RefreshToken | None:
+    def _unsealed(self, text: str) -> tuple[_Sealing, bool, str] | None:
+        """The key that has sealed a JWT, whether it is stateless, and the segment of its claims."""
         if len(text) > MAX_TOKEN or text.count(".") != SEGMENTS - 1 or not text.isascii():
             return None
         signing_input, _, tag = text.rpartition(".")
@@ -121,6 +122,13 @@ class RefreshTokenFormats:
         sealing, is_stateless = self._headers.get(header, (None, False))
         if sealing is None or not hmac.compare_digest(_tag(sealing.mac, signing_input), tag):
             return None
+        return sealing, is_stateless, claims_segment
+
+    def _opened_jwt(self, text: str) -> RefreshToken | None:
+        unsealed = self._unsealed(text)
+        if unsealed is None:
+            return None
+        sealing, is_stateless, claims_segment = unsealed
         claims = decode_own_object(claims_segment)
         if claims is None or claims.get("iss") != self._issuer:
             return None

@@ -25,7 +25,8 @@ class Callers:
     """
 
     def __init__(self) -> None:
-        self._known: OrderedDict[bytes, Client] = OrderedDict()
+        self._known: dict[bytes, Client] = {}
+        self._digests: OrderedDict[str, bytes] = OrderedDict()  # by the client: each has one place
 
     def recognise(self, metadata: Metadata | None, view: View, now: int) -> Client:
         """Answer the client that calls; refuse with CALLER_UNAUTHENTICATED, whatever is wrong."""
@@ -40,9 +41,11 @@ class Callers:
         return client
 
     def _remember(self, digest: bytes, client: Client) -> None:
-        self._known[digest] = client
-        if len(self._known) > _MOST_REMEMBERED:
-            self._known.popitem(last=False)
+        self._known.pop(self._digests.pop(client.client_id, b""), None)
+        self._known[digest], self._digests[client.client_id] = client, digest
+        if len(self._digests) > _MOST_REMEMBERED:
+            _, oldest = self._digests.popitem(last=False)
+            del self._known[oldest]
 
 
 def claimed_client(metadata: Metadata | None) -> str:
@@ -63,10 +66,16 @@ def _authorization(metadata: Metadata | None) -> str:
 def _basic(header: str) -> tuple[str, str]:
     if header[:6].lower() != "basic ":
         raise unauthenticated()
-    try:
-        pair = binascii.a2b_base64(header[6:], strict_mode=True).decode("utf-8")
-    except (binascii.Error, ValueError):
-        raise unauthenticated() from None
+    pair = _decoded(header[6:])
+    if pair is None:
+        raise unauthenticated()
     # A client_id may contain a colon, a secret never does. Libraries that follow the RFC send both form-encoded.
     client_id, _, secret = pair.rpartition(":")
     return (unquote(client_id), unquote(secret)) if "%" in pair else (client_id, secret)
+
+
+def _decoded(text: str) -> str | None:
+    try:
+        return binascii.a2b_base64(text, strict_mode=True).decode("utf-8")
+    except (binascii.Error, ValueError):
+        return None

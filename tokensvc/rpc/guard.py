@@ -220,7 +220,7 @@ async def _nothing() -> None:
     """What answers need before they are sent."""
 
 
-def _go(_nothing: None) -> None:
+def _go(_prepared: None) -> None:
     """All that is left is to send it."""
 
 

@@ -4,7 +4,8 @@ What is said of an access token never changes: it is written once and kept. Byte
 each other, which merges their fields (protobuf's encoding, "Last One Wins").
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +19,9 @@ from tokensvc.services.introspect import Active, ActiveSession
 from tokensvc.services.token_set import BEARER
 
 _MOST_KEPT = 32_768
+_LONGEST_KEPT = 1024  # bytes: with the number of them it bounds the memory
+
+_kept: OrderedDict[AccessToken, bytes] = OrderedDict()
 
 
 def answer(active: Active | None, revision: int) -> bytes:
@@ -25,46 +29,30 @@ def answer(active: Active | None, revision: int) -> bytes:
     return b"" if active is None else _answer_of(active) + _answer_at(revision)
 
 
-def batch_answer(found: Iterable[Active | None], revision: int) -> bytes:
+def batch_answer(found: Iterable[Active | None], revision: int) -> pb.BatchIntrospectResponse:
     """The BatchIntrospectResponse for what was found, in the same order."""
-    return b"".join([*(_NO_RESULT if active is None else _result_of(active) for active in found), _batch_at(revision)])
+    batch = pb.BatchIntrospectResponse(revision=revision)
+    for active in found:
+        batch.results.add().MergeFromString(b"" if active is None else _answer_of(active))
+    return batch
 
 
-def _kept(write: Callable[[Active], bytes]) -> Callable[[Active], bytes]:
-    """`write`, once for each access token. Claims that callers have added are not kept: their size is not ours."""
-    written = lru_cache(maxsize=_MOST_KEPT)(write)
-
-    def find_or_write(active: Active) -> bytes:
-        return written(active) if isinstance(active, AccessToken) and not active.claims else write(active)
-
-    return find_or_write
-
-
-@_kept
 def _answer_of(active: Active) -> bytes:
-    return _message(active).SerializeToString()
-
-
-@_kept
-def _result_of(active: Active) -> bytes:
-    return pb.BatchIntrospectResponse(results=[_message(active)]).SerializeToString()
-
-
-_NO_RESULT = pb.BatchIntrospectResponse(results=[pb.IntrospectResponse()]).SerializeToString()
+    if isinstance(active, ActiveSession):
+        return _of_session(active).SerializeToString()
+    written = _kept.get(active)
+    if written is None:
+        written = _of_access_token(active).SerializeToString()
+        if len(written) <= _LONGEST_KEPT:
+            _kept[active] = written
+            if len(_kept) > _MOST_KEPT:
+                _kept.popitem(last=False)
+    return written
 
 
 @lru_cache
 def _answer_at(revision: int) -> bytes:
     return pb.IntrospectResponse(revision=revision).SerializeToString()
-
-
-@lru_cache
-def _batch_at(revision: int) -> bytes:
-    return pb.BatchIntrospectResponse(revision=revision).SerializeToString()
-
-
-def _message(active: Active) -> pb.IntrospectResponse:
-    return _of_session(active) if isinstance(active, ActiveSession) else _of_access_token(active)
 
 
 def _of_access_token(token: AccessToken) -> pb.IntrospectResponse:

@@ -90,15 +90,13 @@ class Pacer(Generic[T]):
         try:
             prepared = await self._prepare()
         except Exception as error:  # noqa: BLE001 - what it is concerns the callers
-            share_error((future for future, _ in waiting), error)
+            futures = [future for future, _ in waiting]
+            waiting.clear()
+            share_error(futures, error)
         else:
-            for future, begin in waiting:
-                if future.done():
-                    continue
-                try:
-                    future.set_result(begin(prepared))
-                except Exception as error:  # noqa: BLE001 - what it is concerns this caller alone
-                    future.set_exception(error)
+            waiting.reverse()
+            while waiting:  # emptied, because an error that is kept for a while keeps this frame
+                _begin(*waiting.pop(), prepared)
 
     def _judge(self, gathered: int) -> None:
         # A try begins with credit: RPCs come together only because of the ticks, so the first ones gather few.
@@ -112,3 +110,14 @@ class Pacer(Generic[T]):
             self._average = 0.0
             self._window_ends, self._arrivals = asyncio.get_running_loop().time() + self._rest, -(2**30)
             self._rest = min(2 * self._rest, _LONGEST_REST)
+
+
+def _begin(future: asyncio.Future[R], begin: Callable[[T], R], prepared: T) -> None:
+    if future.done():
+        return
+    try:
+        future.set_result(begin(prepared))
+    except StopIteration as error:  # which a future does not take
+        future.set_exception(RuntimeError(f"begin has raised {error!r}"))
+    except Exception as error:  # noqa: BLE001 - what it is concerns this caller alone
+        future.set_exception(error)

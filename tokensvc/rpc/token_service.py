@@ -42,8 +42,8 @@ class TokenService:
             "Issue": Method(self.issue),
             "Refresh": Method(self.refresh),
             "Revoke": Method(self.revoke),
-            "Introspect": Method(self.introspect, _permitted_staleness, self.introspect_at_once),
-            "BatchIntrospect": Method(self.batch_introspect, _permitted_staleness),
+            "Introspect": Method(self.introspect, max_staleness=_permitted_staleness, at_once=self.introspect_at_once),
+            "BatchIntrospect": Method(self.batch_introspect, max_staleness=_permitted_staleness),
         }
 
     async def issue(self, call: Call, request: pb.IssueRequest) -> pb.IssueResponse:
@@ -97,7 +97,7 @@ class TokenService:
         known = self.introspecting.known(call, *_asked(request))
         return None if known is None else introspected.answer(*known)
 
-    async def batch_introspect(self, call: Call, request: pb.BatchIntrospectRequest) -> bytes:
+    async def batch_introspect(self, call: Call, request: pb.BatchIntrospectRequest) -> pb.BatchIntrospectResponse:
         """RFC 7662 for many tokens at once."""
         tokens = tuple(request.tokens)  # reading the field makes every string anew
         return introspected.batch_answer(*await self.introspecting.introspect_all(call, tokens, _freshness(request)))

@@ -133,8 +133,7 @@ class IntrospectTokens:
         if any(found.values()):
             view = await self._store.view(min_revision=freshness.min_revision)
             # The keys may have changed meanwhile, and what they sealed has ended with them.
-            still = self._refresh_tokens.still_opens
-            return view, {text: one if one and still(one.token) else None for text, one in found.items()}
+            return view, {text: one if self._refresh_tokens.is_genuine(text) else None for text, one in found.items()}
         if freshness.min_revision <= call.view.revision:
             return call.view, found
         return await self._store.view(min_revision=freshness.min_revision, max_staleness=freshness.max_staleness), found

@@ -58,8 +58,8 @@ class RefreshTokensOfSession:
         outcome = (await self._store.commit(Unit(decide, session_id=session_id, brought=brought))).outcome
         if isinstance(outcome, Refused):
             raise outcome.error()
-        if not self._refresh_tokens.still_opens(attempt.token):
-            raise _invalid()
+        if not self._refresh_tokens.is_genuine(order.refresh_token):
+            raise _invalid()  # its key was revoked meanwhile, and it must not live on
         return self._answer(attempt, outcome, call.revision)
 
     def _attempt(self, call: Call, order: RefreshOrder) -> RefreshAttempt:
