@@ -70,7 +70,7 @@ class Postgres:
         while subprocess.run([_BIN / "pg_isready", "-q", "-h127.0.0.1", f"-p{self.port}"], check=False).returncode:
             if time.monotonic() > give_up or self._process.poll() is not None:
                 raise RuntimeError((self.directory / "log").read_text()[-2000:])
-            time.sleep(0.05)
+            time.sleep(0.05)  # it is another process, which only answers when asked
         return self
 
     def create_database(self, name: str = "tokensvc") -> str:

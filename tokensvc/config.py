@@ -123,7 +123,7 @@ class Settings(BaseSettings):
 class _FileVariables(PydanticBaseSettingsSource):
     """TOKENSVC_NAME_FILE names a file that holds the value of NAME, as container secrets do."""
 
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - the base class passes it
         path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
         if path is None or f"{field_name}_file" in self.settings_cls.model_fields:  # the latter is that variable's
             return None, field_name, False

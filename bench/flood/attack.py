@@ -169,7 +169,7 @@ class Play:
         give_up = time.monotonic() + _WRITTEN_WITHIN
         trail = Trail.of(self._scene.database)
         while trail.refused < refused and time.monotonic() < give_up:
-            time.sleep(_POLL)
+            time.sleep(_POLL)  # the server writes refusals once a second, and tells nobody
             trail = Trail.of(self._scene.database)
         return trail
 

@@ -61,7 +61,7 @@ class WatchedPostgres:
         return int(*self.column("SELECT pg_total_relation_size('audit_events')"))
 
     def session_scans(self) -> int | None:
-        time.sleep(_STATISTICS_SECONDS)
+        time.sleep(_STATISTICS_SECONDS)  # PostgreSQL publishes its counts with a delay
         return int(*self.column("SELECT seq_scan + idx_scan FROM pg_stat_user_tables WHERE relname = 'sessions'"))
 
 
@@ -78,7 +78,7 @@ class Trail:
     def of(cls, database: Watched) -> "Trail":
         """Look at it."""
         (rows,) = database.column("SELECT count(*) FROM audit_events")
-        query = f"SELECT type || ' ' || details FROM audit_events WHERE type IN {_ABOUT_REFUSALS}"  # noqa: S608
+        query = f"SELECT type || ' ' || details FROM audit_events WHERE type IN {_ABOUT_REFUSALS}"  # noqa: S608 - of constants
         events = database.column(query)
         return cls(int(rows), len(events), sum(map(_calls, events)), database.audit_bytes())
 

@@ -44,9 +44,9 @@ def _statistics(database: Filled, updates: int) -> dict[str, int]:
     """What PostgreSQL has counted; it tells a little later."""
     give_up = time.monotonic() + _STATISTICS_SECONDS
     while True:
-        query = f"SELECT {', '.join(_STATISTICS)} FROM pg_stat_user_tables WHERE relname = 'sessions'"  # noqa: S608
+        query = f"SELECT {', '.join(_STATISTICS)} FROM pg_stat_user_tables WHERE relname = 'sessions'"  # noqa: S608 - of constants
         numbers = map(int, database.sql(query).split("|"))
         statistics = dict(zip(_STATISTICS, numbers, strict=True))
         if statistics["n_tup_upd"] >= updates or time.monotonic() > give_up:
             return statistics
-        time.sleep(0.2)
+        time.sleep(0.2)  # they are published with a delay

@@ -83,7 +83,7 @@ class Node:
             if time.monotonic() > give_up:
                 raise NotReadyError(f"node {self.name} did not log {event!r} in time: {said[-2000:]}")
             self.check_running()
-            time.sleep(_POLL_SECONDS)
+            time.sleep(_POLL_SECONDS)  # the log is another process's
 
     def check_running(self) -> None:
         """Raise NotReadyError if it has ended by itself."""

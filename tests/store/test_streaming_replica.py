@@ -70,7 +70,7 @@ def catch_up(primary: Postgres, copy: Postgres) -> None:
     give_up = time.monotonic() + PATIENCE
     while copy.sql(f"SELECT pg_last_wal_replay_lsn() >= '{written}'", "postgres") != "t":
         assert time.monotonic() < give_up, "the replica does not follow"
-        time.sleep(0.02)
+        time.sleep(0.02)  # the replica only answers when asked
 
 
 async def from_replica(store: SqlStore, min_revision: int = 0) -> View:

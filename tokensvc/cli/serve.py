@@ -30,10 +30,9 @@ def serve(settings: Settings) -> None:
     if settings.workers > 1 and sys.platform != "linux":
         raise CommandError("workers: more than one needs Linux", exit_code=USAGE)
 
-    # Imported only here, because this is what --help need not wait for.
-    import structlog  # noqa: PLC0415
+    import structlog  # noqa: PLC0415 - heavy, and --help must not wait
 
-    from tokensvc.cli.logs import configure_logs  # noqa: PLC0415
+    from tokensvc.cli.logs import configure_logs  # noqa: PLC0415 - heavy, and --help must not wait
 
     configure_logs(settings.log_format, sys.stderr)
     if not address.is_loopback:
@@ -41,10 +40,10 @@ def serve(settings: Settings) -> None:
             "plaintext", address=str(address), note="secrets and tokens can be read on the way"
         )
     if settings.workers > 1:
-        from tokensvc.cli.supervisor import supervise  # noqa: PLC0415
+        from tokensvc.cli.supervisor import supervise  # noqa: PLC0415 - heavy, and --help must not wait
 
         supervise(settings, address)
     else:
-        from tokensvc.cli.serving import run  # noqa: PLC0415
+        from tokensvc.cli.serving import run  # noqa: PLC0415 - heavy, and --help must not wait
 
         run(settings, address)

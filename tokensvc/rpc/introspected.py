@@ -14,6 +14,7 @@ from tokensvc_pb.v1 import token_pb2
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
 from tokensvc.domain.access_token import AccessToken
+from tokensvc.domain.session import Grant
 from tokensvc.rpc.convert import timestamp
 from tokensvc.services.introspect import Active, ActiveSession
 from tokensvc.services.token_set import BEARER
@@ -56,44 +57,43 @@ def _answer_at(revision: int) -> bytes:
 
 
 def _of_access_token(token: AccessToken) -> pb.IntrospectResponse:
-    return pb.IntrospectResponse(
-        active=True,
-        scopes=token.scopes,
-        client_id=token.client_id,
-        subject=token.subject,
-        audiences=token.audiences,
+    return _active(
+        token,
         issuer=token.issuer,
         token_id=token.token_id,
         issued_at=timestamp(token.issued_at),
         expires_at=timestamp(token.expires_at),
         token_type=BEARER,
         token_use=token_pb2.TOKEN_USE_ACCESS,
-        session_id=token.session_id,
-        device_id=token.device_id,
-        auth_time=timestamp(token.auth_time) if token.auth_time is not None else None,
-        acr=token.acr,
-        amr=token.amr,
         claims=_struct(token.claims) if token.claims else None,
     )
 
 
 def _of_session(active: ActiveSession) -> pb.IntrospectResponse:
-    session, grant = active.session, active.session.grant
-    return pb.IntrospectResponse(
-        active=True,
-        scopes=grant.scopes,
-        client_id=grant.client_id,
-        subject=grant.subject,
-        audiences=grant.audiences,
+    session = active.session
+    return _active(
+        session.grant,
         issuer=active.issuer,
         issued_at=timestamp(session.rotated_at),
         expires_at=timestamp(session.idle_expires_at),
         token_use=token_pb2.TOKEN_USE_REFRESH,
-        session_id=grant.session_id,
-        device_id=grant.device_id,
-        auth_time=timestamp(grant.auth_time) if grant.auth_time is not None else None,
-        acr=grant.acr,
-        amr=grant.amr,
+    )
+
+
+def _active(held: AccessToken | Grant, **own: Any) -> pb.IntrospectResponse:
+    """What is said of both kinds of tokens, and what one has of its `own`."""
+    return pb.IntrospectResponse(
+        active=True,
+        scopes=held.scopes,
+        client_id=held.client_id,
+        subject=held.subject,
+        audiences=held.audiences,
+        session_id=held.session_id,
+        device_id=held.device_id,
+        auth_time=timestamp(held.auth_time) if held.auth_time is not None else None,
+        acr=held.acr,
+        amr=held.amr,
+        **own,
     )
 
 
