@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, Connection, Row, bindparam, insert, update
+from sqlalchemy import BigInteger, Row, bindparam, insert, update
 
 from tokensvc.domain.effects import AuditEvent
 from tokensvc.store import schema
 from tokensvc.store.dialects import Dialect, digest_text
+from tokensvc.store.exchanges import Exchanges
 from tokensvc.store.prepared import Prepared
 from tokensvc.store.rows import audit_row
 
@@ -82,32 +83,32 @@ class AuditWriter:
             .returning(_CHAINS.c.chain, draw),
         )
 
-    def write(self, connection: Connection, events: Sequence[AuditEvent]) -> None:
-        """Append `events` in the transaction of `connection`."""
+    def write(self, exchanges: Exchanges, events: Sequence[AuditEvent]) -> None:
+        """Append `events`, at the latest when the last of `exchanges` is made."""
         self._written = self._end
         if not events:
             return
-        end, numbers = self._places(connection, len(events), events[-1].at)
+        end, numbers = self._places(exchanges, len(events), events[-1].at)
         rows, position, digest = [], end.position, end.hash
         for sequence, event in zip(numbers, events, strict=True):
             position += 1
             row = (sequence, *audit_row(event if self._keeps_addresses else event.without_addresses()))
             digest = link(digest, end.chain, position, row)
             rows.append((*row, end.chain, position, digest))
-        self._dialect.insert_rows(connection, schema.audit_events, rows)
+        exchanges.hold(self._dialect.inserting(schema.audit_events, rows))
         self._written = _End(end.chain, position, digest)
 
     def has_committed(self) -> None:
         """Go on behind what the last `write` has written."""
         self._end = self._written
 
-    def _places(self, connection: Connection, count: int, at: int) -> tuple[_End, Sequence[int]]:
+    def _places(self, exchanges: Exchanges, count: int, at: int) -> tuple[_End, Sequence[int]]:
         """The end to go on from, and the numbers of the events that follow it."""
         if end := self._end:
-            for (numbers,) in self._continue.run(
-                connection, own=end.chain, known=end.position, known_hash=end.hash, at=at, count=count
+            for (numbers,) in exchanges.ask(
+                self._continue, own=end.chain, known=end.position, known_hash=end.hash, at=at, count=count
             ):
                 return end, self._dialect.drawn(numbers, count)
         base = digest_text(secrets.token_bytes(_DIGEST_BYTES))
-        ((chain, numbers),) = self._begin.run(connection, base=base, at=at, count=count)
+        ((chain, numbers),) = exchanges.ask(self._begin, base=base, at=at, count=count)
         return _End(chain, 0, base), self._dialect.drawn(numbers, count)

@@ -1,5 +1,6 @@
 """Owns every difference between the databases that the statements care about."""
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from itertools import chain
@@ -34,7 +35,7 @@ from sqlalchemy.dialects.sqlite import pysqlite
 from sqlalchemy.engine import Dialect as Driver
 
 from tokensvc.domain import base64url
-from tokensvc.store.prepared import Executes, Prepared
+from tokensvc.store.prepared import Executes, Prepared, Statement
 
 
 class _SessionUuid(TypeDecorator[str]):
@@ -83,6 +84,7 @@ DIGEST: Final = Text().with_variant(_DigestBytes(), "postgresql")
 Insert = sqlite.Insert | postgresql.Insert
 
 _MOST_ROWS: Final = 64  # in one statement of SQLite's
+_PLACE: Final = re.compile(r"\$(\d+)")  # of an argument in PostgreSQL's SQL
 
 
 class Dialect(Executes, Protocol):
@@ -97,8 +99,11 @@ class Dialect(Executes, Protocol):
     def pack(self, name: str, rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
         """The statement parameters that carry `rows` to `rowset(name, ...)`."""
 
-    def insert_rows(self, connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
-        """Insert `rows`, which have the columns of `table` in their order; errors are the driver's own."""
+    def execute_together(self, connection: Connection, statements: Sequence[Statement]) -> Sequence[Sequence[Any]]:
+        """As `execute` for statements of which none depends on another; answer the rows of the last."""
+
+    def inserting(self, table: Table, rows: Sequence[Sequence[Any]]) -> Sequence[Statement]:
+        """What inserts `rows`, which have the columns of `table` in their order."""
 
     def insert(self, table: Table) -> Insert:
         """An INSERT that can say ON CONFLICT."""
@@ -132,6 +137,12 @@ class SqliteDialect:
         rows: list[tuple[Any, ...]] = driver.execute(sql, arguments).fetchall()
         return rows
 
+    def execute_together(self, connection: Connection, statements: Sequence[Statement]) -> Sequence[Sequence[Any]]:
+        """One after the other: there is no way to go."""
+        for statement in statements[:-1]:
+            self.execute(connection, *statement)
+        return self.execute(connection, *statements[-1])
+
     def rowset(self, name: str, columns: Sequence[Column[Any]]) -> FromClause:
         """A subquery over json_each."""
         rows = func.json_each(bindparam(name)).table_valued("value", name=f"{name}_json")
@@ -145,14 +156,15 @@ class SqliteDialect:
         """One JSON document."""
         return {name: orjson.dumps(rows).decode()}
 
-    def insert_rows(self, connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+    def inserting(self, table: Table, rows: Sequence[Sequence[Any]]) -> Sequence[Statement]:
         """By VALUES."""
-        done = 0
+        statements, done = [], 0
         while left := len(rows) - done:
             count = min(1 << (left.bit_length() - 1), _MOST_ROWS)
             values = list(chain.from_iterable(rows[done : done + count]))
-            self.execute(connection, _insert_values(table, count), values)
+            statements.append((_insert_values(table, count), values))
             done += count
+        return statements
 
     def insert(self, table: Table) -> sqlite.Insert:
         """SQLite's INSERT."""
@@ -193,6 +205,11 @@ class PostgresDialect:
         rows: list[Sequence[Any]] = adapter.run_async(lambda driver: driver.fetch(sql, *arguments))
         return rows
 
+    def execute_together(self, connection: Connection, statements: Sequence[Statement]) -> Sequence[Sequence[Any]]:
+        """As one statement with the others in its WITH: what is to come and go takes longer than what is to be done."""
+        sql = _together(tuple(sql for sql, _ in statements)) if len(statements) > 1 else statements[0][0]
+        return self.execute(connection, sql, list(chain.from_iterable(arguments for _, arguments in statements)))
+
     def rowset(self, name: str, columns: Sequence[Column[Any]]) -> FromClause:
         """The function unnest, with several arrays."""
         arrays = (
@@ -205,9 +222,9 @@ class PostgresDialect:
         """A list for each column."""
         return {f"{name}_{place}": list(values) for place, values in enumerate(zip(*rows, strict=True))}
 
-    def insert_rows(self, connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+    def inserting(self, table: Table, rows: Sequence[Sequence[Any]]) -> Sequence[Statement]:
         """By one statement for any number of them."""
-        _insert_arrays(table).run(connection, **self.pack("new", rows))
+        return [_insert_arrays(table).bound(**self.pack("new", rows))] if rows else []
 
     def insert(self, table: Table) -> postgresql.Insert:
         """PostgreSQL's INSERT."""
@@ -237,3 +254,19 @@ class PostgresDialect:
 def _insert_arrays(table: Table) -> Prepared:
     dialect, columns = PostgresDialect(), list(table.columns)
     return Prepared(dialect, insert(table).from_select(columns, select(dialect.rowset("new", columns))))
+
+
+@cache
+def _together(statements: Sequence[str]) -> str:
+    """All of them change something; what the last one answers is the answer."""
+    numbered, before = [], 0
+    for sql in statements:
+        numbered.append(_renumbered(sql, before))
+        before += max((int(place) for place in _PLACE.findall(sql)), default=0)
+    others = ", ".join(f"other_{place} AS ({sql})" for place, sql in enumerate(numbered[:-1]))
+    return f"WITH {others} {numbered[-1]}"
+
+
+def _renumbered(sql: str, before: int) -> str:
+    """`sql` where its arguments come behind so many others."""
+    return _PLACE.sub(lambda place: f"${before + int(place[1])}", sql)

@@ -8,6 +8,8 @@ from sqlalchemy.engine import Dialect as Driver
 from sqlalchemy.types import TypeEngine
 
 _Convert = Callable[[Any], Any] | None
+Statement = tuple[str, Sequence[Any]]
+"""SQL, and its arguments by their places."""
 
 
 class Executes(Protocol):
@@ -43,12 +45,19 @@ class Prepared:
 
         Errors are the driver's own. They show nothing of the values.
         """
+        return self.rows(self._database.execute(connection, *self.bound(**values)))
+
+    def bound(self, **values: Any) -> Statement:
+        """What is to be executed for `values`."""
         arguments = []
         for name, default, write in self._parameters:
             value = values.get(name, default)
             arguments.append(write(value) if write else value)
-        rows = self._database.execute(connection, self._sql, arguments)
-        return [self._read(row) for row in rows] if self._readers else rows
+        return self._sql, arguments
+
+    def rows(self, answered: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
+        """The rows that the driver has `answered`, with the values that SQLAlchemy would show."""
+        return [self._read(row) for row in answered] if self._readers else answered
 
     def _read(self, row: Sequence[Any]) -> Sequence[Any]:
         columns = list(row)

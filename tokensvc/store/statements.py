@@ -11,6 +11,7 @@ from tokensvc.ports import Committed, Unit
 from tokensvc.store import schema
 from tokensvc.store.audit_chain import AuditWriter
 from tokensvc.store.dialects import Dialect
+from tokensvc.store.exchanges import Exchanges
 from tokensvc.store.key_rows import lock_keys, write_keys
 from tokensvc.store.prepared import Prepared
 from tokensvc.store.rows import (
@@ -57,35 +58,38 @@ class Batch:
         keys = lock_keys(connection) if any(unit.keys for unit in units) else ()
         rows = WorkingSet(found.sessions, clients, found.barriers | brought.barriers, keys)
         rows.run(units)
-        self._write_sessions(connection, rows)
+        exchanges = Exchanges(self._dialect, connection)
+        self._write_sessions(exchanges, rows)
         for client_id, client in rows.changed_clients.items():
             _write_client(connection, client_id, client)
         write_keys(connection, rows.changed_keys)
-        self._audit.write(connection, rows.audit)
-        return rows.committed(self._write_log(connection, rows))
+        self._audit.write(exchanges, rows.audit)
+        head = self._write_log(exchanges, rows)
+        exchanges.finish()
+        return rows.committed(head)
 
     def has_committed(self) -> None:
         """Note that what the last `run` has written is durable."""
         self._audit.has_committed()
 
-    def _write_sessions(self, connection: Connection, rows: WorkingSet) -> None:
+    def _write_sessions(self, exchanges: Exchanges, rows: WorkingSet) -> None:
         if new := rows.new_sessions:
-            self._dialect.insert_rows(connection, schema.sessions, list(map(session_row, new)))
+            exchanges.hold(self._dialect.inserting(schema.sessions, list(map(session_row, new))))
         if changed := rows.changed_sessions:
             values = [(session.grant.session_id, *changing_values(session)) for session in changed]
-            self._update_sessions.run(connection, **self._dialect.pack("changes", values))
+            exchanges.hold([self._update_sessions.bound(**self._dialect.pack("changes", values))])
 
-    def _write_log(self, connection: Connection, rows: WorkingSet) -> int:
+    def _write_log(self, exchanges: Exchanges, rows: WorkingSet) -> int:
         """Append the entries; answer the revision before them. The head's row is locked last and until the commit."""
         if not rows.log:
             return 0
         count = len(rows.log)
-        ((reached,),) = self._advance.run(connection, count=count)
+        ((reached,),) = exchanges.ask(self._advance, count=count)
         head = int(reached) - count
         entries = rows.numbered_log(head)
-        self._dialect.insert_rows(connection, schema.revocation_log, list(map(log_row, entries)))
+        exchanges.hold(self._dialect.inserting(schema.revocation_log, list(map(log_row, entries))))
         if raised := _barriers_of(entries):
-            self._raise_barriers.run(connection, **self._dialect.pack("new", raised))
+            exchanges.hold([self._raise_barriers.bound(**self._dialect.pack("new", raised))])
         return head
 
     def _upsert_barriers(self) -> Prepared:
