@@ -177,7 +177,7 @@ def revoke(
 @token.command(
     epilog=examples(
         'tokensvc token exchange "$ACCESS_TOKEN" --audience billing-api',
-        'echo "$ACCESS_TOKEN" | tokensvc token exchange - --audience billing-api --scope orders.read --access-ttl 30s',
+        'echo "$ACCESS_TOKEN" | tokensvc token exchange - --audience billing-api --scope read --access-ttl 30s',
         'tokensvc token exchange "$ACCESS_TOKEN" --actor-token "$ACTOR_TOKEN" --audience billing-api',
     )
 )
