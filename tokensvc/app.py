@@ -26,6 +26,7 @@ from tokensvc.rpc.token_service import TokenService
 from tokensvc.services.audit import AuditTrail
 from tokensvc.services.audit_feed import AuditFeed
 from tokensvc.services.clients import Clients
+from tokensvc.services.exchange import ExchangeTokens
 from tokensvc.services.flags import Flags
 from tokensvc.services.introspect import IntrospectTokens
 from tokensvc.services.issue import IssueTokens
@@ -175,6 +176,7 @@ def build_server(
         RefreshTokensOfSession(store, minter, keys.refresh_tokens, clock, settings.issuer),
         RevokeTokens(store, keys.access_tokens, keys.refresh_tokens, clock),
         IntrospectTokens(store, keys.access_tokens, keys.refresh_tokens, clock, settings.issuer),
+        ExchangeTokens(store, keys.access_tokens, clock, randomness),
     )
     services: dict[ServiceDescriptor, Mapping[str, AnyMethod]] = {
         token_service.DESCRIPTOR: tokens.methods(),

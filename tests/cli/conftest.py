@@ -64,9 +64,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     data_dir = tmp_path_factory.mktemp("cli") / "data"
     common = ("--data-dir", data_dir, "--json")
     policy = ("--scope", "read", "--scope", "write", "--audience", "api")
-    may = ("--permission", "issue,refresh,introspect,revoke,admin", "--acts-for", "*")
+    may = ("--permission", "issue,refresh,introspect,revoke,exchange,admin", "--acts-for", "*")
+    trades = ("--exchange-client", "*", "--exchange-audience", "billing-api")
     with serving(data_dir) as (_, said):
-        bff = json_of(invoke("client", "create", "bff", *may, *policy, *common))
+        bff = json_of(invoke("client", "create", "bff", *may, *policy, *trades, *common))
         api = json_of(invoke("client", "create", "api", "--permission", "introspect", "--answers-for", "api", *common))
         invoke("client", "create", "phone", "--public", *policy, *common)
         yield LiveServer(said, data_dir, {"bff": bff["client_secret"], "api": api["client_secret"]})

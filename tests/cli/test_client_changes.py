@@ -50,6 +50,14 @@ CHANGES = [
     (("--max-sessions", "3"), ("token_policy", "max_sessions"), 3),
     (("--bind-device", "end-session"), ("token_policy", "binding", "device"), "end_session"),
     (("--ipv4-prefix", "32"), ("token_policy", "binding", "ipv4_prefix_length"), 32),
+    (
+        ("--exchange-client", "tv", "--exchange-client", "phone"),
+        ("exchange_policy", "subject_clients"),
+        ["phone", "tv"],
+    ),
+    (("--exchange-client", ""), ("exchange_policy", "subject_clients"), []),
+    (("--exchange-audience", "ledger"), ("exchange_policy", "audiences"), ["ledger"]),
+    (("--exchange-scope", "read"), ("exchange_policy", "scopes"), ["read"]),
 ]
 
 
@@ -84,6 +92,7 @@ def test_update_needs_something_to_do(run: Run, created: dict[str, Any]) -> None
         (("--max-sessions", "-1"), "token_policy.max_sessions"),
         (("--ipv6-prefix", "0"), "token_policy.binding.ipv6_prefix_length"),
         (("--scope", "read", "--scope", ""), "token_policy.scopes"),
+        (("--exchange-client", "a b"), "exchange_policy.subject_clients"),
     ],
 )
 def test_what_does_not_go_together_is_refused_with_the_field(

@@ -44,7 +44,8 @@ def test_there_are_the_commands_that_there_should_be() -> None:
         *("client create", "client update", "client list", "client show", "client disable", "client enable"),
         *("client delete", "client rotate-secret"),
         *("audit list", "audit tail", "audit verify"),
-        *("token issue", "token refresh", "token introspect", "token revoke", "token decode"),
+        *("token issue", "token refresh", "token introspect", "token revoke", "token exchange"),
+        "token decode",
     }
 
 
@@ -63,8 +64,9 @@ def test_every_command_explains_itself(run: Run, path: str) -> None:
 
 @pytest.fixture
 def prepared(run: Run, as_bff: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pair of tokens that the examples speak of, and a key that nothing depends on."""
+    """The tokens that the examples speak of, and a key that nothing depends on."""
     pair = json_of(run("token", "issue", "--subject", "ada", "--json"))
+    monkeypatch.setenv("ACTOR_TOKEN", json_of(run("token", "issue", "--subject", "bot", "--json"))["access_token"])
     for name in ("access_token", "refresh_token", "session_id"):
         monkeypatch.setenv(name.upper(), pair[name])
     monkeypatch.setenv("KEY_ID", json_of(run("key", "rotate", "signing", "--json"))["key_id"])

@@ -10,6 +10,8 @@ from tests.cli.conftest import LiveServer, Run, call_as, json_of
 
 pytestmark = pytest.mark.usefixtures("as_bff")
 
+TO_BILLING = ("--audience", "billing-api")
+
 
 def issue(run: Run, subject: str, *more: str) -> dict[str, Any]:
     """Issue a pair of tokens."""
@@ -234,3 +236,33 @@ def test_surplus_arguments_are_not_repeated(run: Run) -> None:
     """A second token on the command line is a usage error that does not show it."""
     result = run("token", "refresh", "tsr1_one", "tsr1_two", exit_code=2)
     assert "tsr1_" not in result.output
+
+
+def test_exchange_trades_an_access_token(run: Run) -> None:
+    """The new token is for the audience that was named, with fewer scopes and a shorter life, and says who acts."""
+    token = issue(run, "trading")["access_token"]
+    wish = ("--audience", "billing-api", "--scope", "read", "--access-ttl", "30s")
+    answer = json_of(run("token", "exchange", token, *wish, "--json"))
+    assert (answer["scopes"], answer["expires_in"], "refresh_token" in answer) == (["read"], 30, False)
+    said = claims(run, answer["access_token"])
+    assert (said["aud"], said["act"]) == (["billing-api"], {"sub": "bff", "client_id": "bff"})
+    seen = json_of(run("token", "introspect", answer["access_token"], "--json"))
+    assert (seen["subject"], seen["actor"]) == ("trading", {"sub": "bff", "client_id": "bff"})
+
+
+def test_exchange_takes_an_actor_token(run: Run) -> None:
+    """Whom it speaks for acts."""
+    token, actor = issue(run, "trading")["access_token"], issue(run, "agent")["access_token"]
+    answer = json_of(run("token", "exchange", "-", "--actor-token", actor, *TO_BILLING, "--json", stdin=token))
+    assert claims(run, answer["access_token"])["act"] == {"sub": "agent", "client_id": "bff"}
+
+
+def test_a_refused_exchange_says_why(run: Run) -> None:
+    """The reason and the field, where one is at fault, and never the token."""
+    token = issue(run, "trading")["access_token"]
+    refused = run("token", "exchange", token, "--audience", "elsewhere", exit_code=67)
+    assert "INVALID_AUDIENCE" in refused.stderr
+    bad = run("token", "exchange", f"{token}x", *TO_BILLING, exit_code=80)
+    assert "SUBJECT_TOKEN_INVALID" in bad.stderr
+    assert token not in refused.stderr + bad.stderr
+    run("token", "exchange", token, exit_code=2)

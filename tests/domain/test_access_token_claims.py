@@ -96,7 +96,7 @@ def test_a_further_claim_never_replaces_a_registered_one(name: str) -> None:
     assert same(from_claims(claims), replace(FULL, claims={"tenant": "acme"}))
 
 
-@pytest.mark.parametrize("name", sorted(RESERVED - to_claims(FULL).keys()))
+@pytest.mark.parametrize("name", sorted(RESERVED - to_claims(FULL).keys() - {"act"}))
 def test_a_reserved_name_is_never_read_as_a_further_claim(name: str) -> None:
     """What RFC 7519 and its companions give a meaning to does not pass for a claim of the caller's."""
     token = changed(**{name: "forged"})

@@ -6,6 +6,8 @@ import pytest
 
 from tests.domain.samples import NOW
 from tokensvc.domain.access_token import AccessToken
+from tokensvc.domain.client import Client
+from tokensvc.domain.delegation import Actor, Delegation, Origin
 from tokensvc.domain.policy import HOUR, MAX_ACCESS_TTL
 from tokensvc.domain.revocation import EntryKind, LogEntry, device_key
 from tokensvc.domain.view import GRACE, View
@@ -215,3 +217,62 @@ def test_a_shorter_mark_is_remembered_as_long_as_the_one_before() -> None:
     view.forget(NOW + HOUR + GRACE + 1)
     assert view.flags == {"ada": NOW + HOUR}
     assert view.flag_expiries == {"ada": NOW + 9 * HOUR}
+
+
+TRADED = replace(
+    TOKEN,
+    token_id="jti-2",
+    client_id="orders",
+    delegation=Delegation(
+        (Actor("bot", "bots"),),
+        (
+            Origin("jti-1", "phone", NOW - HOUR, 5, "ada", "session-1", "device-1"),
+            Origin("jti-bot", "bots", NOW - HOUR, 5, "bot", "session-bot"),
+            Origin("jti-2", "orders", NOW, 8),
+        ),
+    ),
+)
+COMPANY = {name: Client(name) for name in ("phone", "bots", "orders")}
+
+
+def company_view_of(*entries: LogEntry) -> View:
+    """The view after `entries`, where the clients of the traded token are registered."""
+    view = view_of(*entries)
+    view.clients = COMPANY
+    return view
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [
+        *ENDS.values(),
+        (EntryKind.TOKEN, "jti-2"),
+        (EntryKind.TOKEN, "jti-bot"),
+        (EntryKind.SESSION, "session-bot"),
+        (EntryKind.SUBJECT, "bot"),
+        (EntryKind.CLIENT, "bots"),
+        (EntryKind.CLIENT, "orders"),
+    ],
+)
+def test_what_ends_an_origin_ends_the_traded_token(kind: EntryKind, key: str) -> None:
+    """Through any name that the log may have for it; entries about others do not."""
+    assert company_view_of(entry(kind, key, 9)).has_revoked(TRADED)
+    assert not company_view_of(entry(kind, f"{key}-other", 9)).has_revoked(TRADED)
+
+
+@pytest.mark.parametrize(("name", "ends"), [("phone", True), ("bots", True), ("orders", False)])
+def test_each_origin_has_a_beginning_of_its_own(name: str, *, ends: bool) -> None:
+    """A barrier between the login and the exchange ends what began before it: not the client that came later."""
+    assert company_view_of(entry(EntryKind.CLIENT, name, 7)).has_revoked(TRADED) is ends
+
+
+@pytest.mark.parametrize("name", COMPANY)
+def test_a_traded_token_needs_all_its_clients(name: str) -> None:
+    """One that is disabled or gone ends it, also where no entry says so any more."""
+    for clients in (
+        COMPANY | {name: Client(name, disabled=True)},
+        {key: COMPANY[key] for key in COMPANY if key != name},
+    ):
+        view = View()
+        view.clients = clients
+        assert view.has_revoked(TRADED)

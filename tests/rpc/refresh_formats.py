@@ -21,7 +21,7 @@ from tests.rpc.steps import is_active, issue, refresh
 from tests.store.kinds import drop_postgres, postgres_url
 from tokensvc.crypto.key_ring import MacKey
 from tokensvc.crypto.refresh_tokens import RefreshTokenFormats
-from tokensvc.domain.policy import RefreshTokenFormat
+from tokensvc.domain.policy import ExchangePolicy, RefreshTokenFormat
 from tokensvc.domain.session import begin
 
 OPAQUE, JWT, STATELESS = RefreshTokenFormat.OPAQUE, RefreshTokenFormat.JWT, RefreshTokenFormat.STATELESS_JWT
@@ -41,8 +41,12 @@ ON_BOTH_DATABASES = pytest.mark.parametrize("database", ["sqlite", "postgres"])
 
 
 async def app_under(service: Service, token_format: RefreshTokenFormat, **policy: Any) -> Caller:
-    """A client `app` whose refresh tokens have that format."""
-    return await service.caller("app", policy=policy_of(refresh_token_format=token_format, **policy))
+    """A client `app` whose refresh tokens have that format; it may trade its own access tokens for narrower ones."""
+    policies: Any = {
+        "policy": policy_of(refresh_token_format=token_format, **policy),
+        "exchange_policy": ExchangePolicy(subject_clients=frozenset({"app"}), audiences=frozenset({"api"})),
+    }
+    return await service.caller("app", **policies)
 
 
 async def rotated(caller: Caller, times: int, **fields: Any) -> list[pb.IssueResponse | pb.RefreshResponse]:

@@ -34,6 +34,11 @@ async def introspect(caller: Caller, token: str, **fields: Any) -> pb.Introspect
     return await caller.Introspect(pb.IntrospectRequest(token=token, **fields))
 
 
+async def exchange(caller: Caller, token: str, *audiences: str, **fields: Any) -> pb.ExchangeResponse:
+    """Exchange `token` for one for `audiences`, `ledger` if none is named."""
+    return await caller.Exchange(pb.ExchangeRequest(subject_token=token, audiences=audiences or ["ledger"], **fields))
+
+
 async def is_active(caller: Caller, token: str, **fields: Any) -> bool:
     """Whether `token` introspects active."""
     return (await introspect(caller, token, **fields)).active

@@ -46,6 +46,7 @@ DESCRIPTION = {
     "audiences": ["api", "billing"],
     "token_policy": POLICY,
     "auth_method": "CLIENT_AUTH_METHOD_SECRET",
+    "exchange_policy": {"subject_clients": ["phone", "web"], "audiences": ["ledger"], "scopes": ["read"]},
 }
 DEFAULT_POLICY = {
     "access_ttl": "300s",

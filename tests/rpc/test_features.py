@@ -14,10 +14,19 @@ from tokensvc_pb.v1 import key_service_pb2, token_pb2
 from tokensvc_pb.v1 import session_service_pb2 as sessions_pb
 
 from tests.harness import ISSUER, Caller, Service, failure, policy_of
-from tests.rpc.steps import introspect, is_active, issue, refresh, revoke
+from tests.rpc.steps import exchange, introspect, is_active, issue, refresh, revoke
 from tests.rpc.tables import rows_of, tables_of
 from tokensvc.domain.client import Permission
-from tokensvc.domain.policy import DAY, HOUR, SECOND, BindingAction, BindingPolicy, RefreshTokenFormat, Rotation
+from tokensvc.domain.policy import (
+    DAY,
+    HOUR,
+    SECOND,
+    BindingAction,
+    BindingPolicy,
+    ExchangePolicy,
+    RefreshTokenFormat,
+    Rotation,
+)
 from tokensvc.domain.revocation import EntryKind
 
 HOME = {"ip": "192.0.2.7", "user_agent": "App/3.1 (Android 15)"}
@@ -313,3 +322,17 @@ async def test_row_25_audit(service: Service, bff: Caller) -> None:
         ("client.updated", "auditor", "", "", ""),
         ("refused", "bff", "ada", "REFRESH_TOKEN_REUSED", HOME["ip"]),
     ]
+
+
+async def test_row_32_token_exchange(service: Service, bff: Caller) -> None:
+    """An internal service trades a token for a narrower one for the next service, which says who acts for whom."""
+    policy = ExchangePolicy(subject_clients=frozenset({"bff"}), audiences=frozenset({"ledger"}))
+    orders = await service.caller("orders", acts_for=frozenset(), exchange_policy=policy)
+    ledger = await service.caller("ledger", acts_for=frozenset(), audiences=frozenset({"ledger"}))
+    issued = await issue(bff)
+    traded = await exchange(orders, issued.access_token, scopes=["read"], access_ttl={"seconds": 30})
+    seen = await introspect(ledger, traded.access_token)
+    assert (seen.subject, list(seen.scopes), list(seen.audiences)) == ("ada", ["read"], ["ledger"])
+    assert (seen.actor["sub"], traded.expires_in) == ("orders", 30)
+    await revoke(bff, session_id=issued.session_id)
+    assert not await is_active(ledger, traded.access_token)

@@ -87,6 +87,8 @@ async def _requests(bff: Caller) -> list[tuple[str, Any]]:
         ("Revoke", pb.RevokeRequest(session_id=issued.session_id, reason=CANARY)),
         ("Revoke", pb.RevokeRequest(client_id=f"{CANARY} ")),
         ("Revoke", pb.RevokeRequest(subject=CANARY, reason=f"{CANARY}\n")),
+        ("Exchange", pb.ExchangeRequest(subject_token=issued.access_token, actor_token=CANARY, audiences=["ledger"])),
+        ("Exchange", pb.ExchangeRequest(subject_token=CANARY, audiences=[CANARY], scopes=[CANARY])),
         ("Introspect", pb.IntrospectRequest(token=CANARY, token_type_hint=CANARY, audience=CANARY)),
         ("Introspect", pb.IntrospectRequest(token=f"{CANARY}.{CANARY}.{CANARY}", required_scopes=[f"{CANARY} "])),
         ("BatchIntrospect", pb.BatchIntrospectRequest(tokens=[CANARY, issued.access_token, ""])),

@@ -10,6 +10,7 @@ from tests.harness import Caller, Service, failure
 from tests.rpc.steps import is_active, issue, refresh
 from tests.rpc.tables import tables_of
 from tokensvc.domain.client import Permission
+from tokensvc.domain.policy import ExchangePolicy
 
 NEEDED = {
     "Issue": Permission.ISSUE,
@@ -19,7 +20,9 @@ NEEDED = {
     "BatchIntrospect": Permission.INTROSPECT,
     "ListSessions": Permission.INTROSPECT,
     "GetSession": Permission.INTROSPECT,
+    "Exchange": Permission.EXCHANGE,
 }
+TO_LEDGER = ExchangePolicy(subject_clients=frozenset({"bff"}), audiences=frozenset({"ledger"}))
 EACH_METHOD = pytest.mark.parametrize("method", NEEDED)
 
 
@@ -34,6 +37,7 @@ async def _request(method: str, bff: Caller) -> Any:
         "BatchIntrospect": pb.BatchIntrospectRequest(tokens=[issued.access_token]),
         "ListSessions": sessions_pb.ListSessionsRequest(subject="ada"),
         "GetSession": sessions_pb.GetSessionRequest(session_id=issued.session_id),
+        "Exchange": pb.ExchangeRequest(subject_token=issued.access_token, audiences=["ledger"]),
     }[method]
 
 
@@ -52,7 +56,7 @@ async def test_all_other_permissions_are_not_enough(service: Service, bff: Calle
 @EACH_METHOD
 async def test_the_one_permission_is_enough(service: Service, bff: Caller, method: str) -> None:
     """A caller that has just this permission is answered."""
-    caller = await service.caller("caller", permissions=frozenset({NEEDED[method]}))
+    caller = await service.caller("caller", permissions=frozenset({NEEDED[method]}), exchange_policy=TO_LEDGER)
     assert await getattr(caller, method)(await _request(method, bff)) is not None
 
 

@@ -19,6 +19,7 @@ from tokensvc.domain.policy import (
     MAX_SESSIONS,
     SECOND,
     BindingPolicy,
+    ExchangePolicy,
     RefreshTokenFormat,
     Rotation,
     SenderConstraint,
@@ -37,6 +38,11 @@ def with_policy(**changes: Any) -> dict[str, Any]:
 def with_binding(**changes: Any) -> dict[str, Any]:
     """A changed binding."""
     return with_policy(binding=BindingPolicy(**changes))
+
+
+def with_exchanges(**changes: Any) -> dict[str, Any]:
+    """A policy for exchanges."""
+    return {"exchange_policy": ExchangePolicy(**{name: frozenset(values) for name, values in changes.items()})}
 
 
 REFUSED: list[tuple[str, dict[str, Any]]] = [
@@ -86,6 +92,12 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("token_policy.binding.ipv4_prefix_length", with_binding(ipv4_prefix_length=33)),
     ("token_policy.binding.ipv6_prefix_length", with_binding(ipv6_prefix_length=-1)),
     ("token_policy.binding.ipv6_prefix_length", with_binding(ipv6_prefix_length=129)),
+    ("exchange_policy.subject_clients", with_exchanges(subject_clients=["phone", ""])),
+    ("exchange_policy.subject_clients", with_exchanges(subject_clients=["**"])),
+    ("exchange_policy.subject_clients", with_exchanges(subject_clients=map(str, range(1001)))),
+    ("exchange_policy.audiences", with_exchanges(audiences=["a b"])),
+    ("exchange_policy.audiences", with_exchanges(audiences=map(str, range(101)))),
+    ("exchange_policy.scopes", with_exchanges(scopes=['wr"ite'])),
 ]
 
 
@@ -106,6 +118,16 @@ async def test_a_public_client_has_no_permissions(use_cases: UseCases, store: Re
     with pytest.raises(RefusedError) as caught:
         await use_cases.clients.create(BFF, confidential=False, caller=OPERATOR)
     assert caught.value.field == "permissions"
+    assert store.commits == 0
+
+
+@pytest.mark.parametrize("part", ["subject_clients", "audiences", "scopes"])
+async def test_a_public_client_trades_nothing(use_cases: UseCases, store: RecordingStore, part: str) -> None:
+    """What cannot call cannot exchange either, and a policy must not let it seem so."""
+    public = replace(BFF, permissions=frozenset(), **with_exchanges(**{part: ["x"]}))
+    with pytest.raises(RefusedError) as caught:
+        await use_cases.clients.create(public, confidential=False, caller=OPERATOR)
+    assert (caught.value.reason, caught.value.field) == (Reason.INVALID_REQUEST, "exchange_policy")
     assert store.commits == 0
 
 

@@ -1,4 +1,4 @@
-"""A MAC key that is revoked while a call is under way: the tokens under it end with it, and nothing follows them."""
+"""A key that is revoked while a call is under way: the tokens under it end with it, and nothing follows them."""
 
 from collections.abc import Collection, Mapping
 from typing import TypeVar
@@ -8,10 +8,9 @@ import pytest
 from tests.fakes import FakeClock
 from tests.services.recording_store import RecordingStore
 from tests.services.use_cases import UseCases, new_keys, policy_of
-from tokensvc.crypto.key_ring import MacKey
 from tokensvc.crypto.live_keys import LiveKeys
 from tokensvc.domain.errors import Reason, RefusedError
-from tokensvc.domain.policy import RefreshTokenFormat
+from tokensvc.domain.policy import ExchangePolicy, RefreshTokenFormat
 from tokensvc.ports import Committed, SessionRow, Unit
 
 T = TypeVar("T")
@@ -19,12 +18,11 @@ T = TypeVar("T")
 every_format = pytest.mark.parametrize("token_format", list(RefreshTokenFormat), ids=lambda one: one.name.lower())
 
 
-SUCCESSOR = MacKey(1, b"another secret".ljust(32))
-"""A number becomes free with the key that had it."""
-
-
 class RevokingStore(RecordingStore):
-    """When it is told so, another MAC key takes the place of the first between what is read or written and the rest."""
+    """When it is told so, other keys take the place of the first between what is read or written and the rest.
+
+    The MAC key has the same number: it becomes free with the key that had it.
+    """
 
     def __init__(self, keys: LiveKeys) -> None:
         super().__init__()
@@ -45,7 +43,7 @@ class RevokingStore(RecordingStore):
 
     def _revoke(self) -> None:
         if self.revokes:
-            self._keys.refresh_tokens.use([SUCCESSOR])
+            self._keys.take(self._keys.maker.first_keys(0))
 
 
 @pytest.fixture
@@ -85,3 +83,15 @@ async def test_an_introspection_under_way_finds_nothing(use_cases: UseCases, sto
     refresh_token = (await use_cases.issue("bff", subject="ada")).refresh_token
     store.revokes = True
     assert await use_cases.introspect("bff", refresh_token) is None
+
+
+async def test_an_exchange_under_way_is_refused(use_cases: UseCases, store: RevokingStore) -> None:
+    """What the revoked key has signed, perhaps for a thief, does not live on under the next one."""
+    policy = ExchangePolicy(subject_clients=frozenset({"bff"}), audiences=frozenset({"ledger"}))
+    await use_cases.register("bff", exchange_policy=policy)
+    subject, actor = [(await use_cases.issue("bff", subject=name)).access_token for name in ("ada", "bot")]
+    assert (await use_cases.exchange("bff", subject, "ledger", actor_token=actor)).access_token
+    store.revokes = True
+    with pytest.raises(RefusedError) as refused:
+        await use_cases.exchange("bff", subject, "ledger", actor_token=actor)
+    assert refused.value.reason is Reason.SUBJECT_TOKEN_INVALID

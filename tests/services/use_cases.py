@@ -13,6 +13,7 @@ from tokensvc.domain.policy import TokenPolicy
 from tokensvc.ports import Store
 from tokensvc.services.call import Call
 from tokensvc.services.clients import OPERATOR, Clients
+from tokensvc.services.exchange import ExchangeOrder, ExchangeTokens
 from tokensvc.services.introspect import ANY_PURPOSE, Active, IntrospectTokens, Purpose
 from tokensvc.services.issue import IssueOrder, IssueTokens
 from tokensvc.services.refresh import RefreshOrder, RefreshTokensOfSession
@@ -45,6 +46,7 @@ class UseCases:
         self.refreshing = RefreshTokensOfSession(store, minter, keys.refresh_tokens, clock, ISSUER)
         self.revoking = RevokeTokens(store, keys.access_tokens, keys.refresh_tokens, clock)
         self.introspecting = IntrospectTokens(store, keys.access_tokens, keys.refresh_tokens, clock, ISSUER)
+        self.exchanging = ExchangeTokens(store, keys.access_tokens, clock, randomness)
 
     async def register(self, client_id: str, *, policy: TokenPolicy | None = None, **fields: Any) -> str:
         """Register a confidential client that may call everything; answer its secret."""
@@ -78,6 +80,11 @@ class UseCases:
         purpose = Purpose(**query) if query else ANY_PURPOSE
         active, _ = await self.introspecting.introspect(await self.call(caller), token, purpose)
         return active
+
+    async def exchange(self, caller: str, subject_token: str, *audiences: str, **order: Any) -> TokenSet:
+        """Exchange by `caller`."""
+        order_of_all = ExchangeOrder(subject_token, audiences=audiences, **order)
+        return await self.exchanging.exchange(await self.call(caller), order_of_all)
 
     async def introspect_all(self, caller: str, tokens: list[str]) -> list[Active | None]:
         """BatchIntrospect by `caller`."""

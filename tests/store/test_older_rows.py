@@ -15,7 +15,7 @@ from tests.store.kinds import dump_sqlite
 from tests.store.samples import NOW, a_session, sid, stored, writing
 from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.errors import Reason, RefusedError
-from tokensvc.domain.policy import MINUTE, BindingAction, BindingPolicy, TokenPolicy
+from tokensvc.domain.policy import MINUTE, NO_EXCHANGE, BindingAction, BindingPolicy, ExchangePolicy, TokenPolicy
 from tokensvc.domain.session import Device, Grant, Session, Traces
 from tokensvc.services.clients import OPERATOR, Clients
 from tokensvc.store.sql_store import SqlStore
@@ -75,6 +75,19 @@ async def test_permissions_that_are_not_known_permit_nothing(sqlite_store: SqlSt
     assert (await read_client(sqlite_store)).permissions == {Permission.REFRESH}
 
 
+async def test_what_a_client_may_trade_is_read_with_defaults(sqlite_store: SqlStore, path: Path) -> None:
+    """What the policy for exchanges does not name is as in one that says nothing about it."""
+    write_client(path, {"exchange_policy": {"subject_clients": ["phone"], "audiences": ["ledger"]}})
+    expected = ExchangePolicy(subject_clients=frozenset({"phone"}), audiences=frozenset({"ledger"}))
+    assert (await read_client(sqlite_store)).exchange_policy == expected
+
+
+async def test_a_limit_of_exchanges_that_is_not_known_allows_none(sqlite_store: SqlStore, path: Path) -> None:
+    """A newer version may have limited what is traded: to trade without that limit would be worse than not to."""
+    write_client(path, {"exchange_policy": {"subject_clients": ["*"], "audiences": ["ledger"], "subjects": ["ada"]}})
+    assert (await read_client(sqlite_store)).exchange_policy == NO_EXCHANGE
+
+
 async def test_a_session_with_the_least_details_is_read(sqlite_store: SqlStore, path: Path) -> None:
     """A session whose document has only what every version writes has defaults for the rest."""
     row = dict.fromkeys(("started_at", "rotated_at", "used_at", "expires_at"), NOW)
@@ -110,6 +123,7 @@ UNKNOWN: dict[str, dict[str, Any]] = {
     "a permission": {"permissions": ["refresh", "levitate"]},
     "a field of the policy": {"policy": {"colour": "red"}},
     "a field of the binding": {"policy": {"binding": {"colour": "red"}}},
+    "a field of what it may trade": {"exchange_policy": {"colour": ["red"]}},
     "a choice": {"policy": {"rotation": "sideways"}},
     "a choice in the binding": {"policy": {"binding": {"ip": "smile"}}},
 }

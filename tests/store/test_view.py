@@ -13,6 +13,7 @@ from tokensvc.domain.policy import (
     MINUTE,
     BindingAction,
     BindingPolicy,
+    ExchangePolicy,
     RefreshTokenFormat,
     Rotation,
     SenderConstraint,
@@ -54,6 +55,9 @@ CLIENT = Client(
             ipv6_prefix_length=64,
         ),
         sender_constraint=SenderConstraint.DPOP,
+    ),
+    exchange_policy=ExchangePolicy(
+        subject_clients=frozenset({"phone", "*"}), audiences=frozenset({"ledger"}), scopes=frozenset({"read", "write"})
     ),
     created_at=NOW,
     updated_at=NOW + 1,

@@ -118,6 +118,24 @@ _OPTIONS = (
         "Key that its tokens must be bound to.",
         ChoiceType(SenderConstraint),
     ),
+    _Option(
+        "--exchange-client",
+        "exchange_policy.subject_clients",
+        "Client whose tokens it may trade; '*' for all.",
+        metavar="ID",
+    ),
+    _Option(
+        "--exchange-audience",
+        "exchange_policy.audiences",
+        "Audience that it may trade tokens for.",
+        metavar="AUDIENCE",
+    ),
+    _Option(
+        "--exchange-scope",
+        "exchange_policy.scopes",
+        "Scope that it may ask for; without any, those of the token.",
+        metavar="SCOPE",
+    ),
 )
 
 

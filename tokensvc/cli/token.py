@@ -45,7 +45,7 @@ def _telling_where_from(function: Function) -> Function:
     ),
 )
 def token() -> None:
-    """Issue, refresh, introspect and revoke tokens at a server, and explain them.
+    """Issue, refresh, introspect, revoke and exchange tokens at a server, and explain them.
 
     A TOKEN is an argument, or - to read it from standard input.
     """
@@ -172,6 +172,27 @@ def revoke(
         request.issued_before.CopyFrom(_timestamp(issued_before))
     with Connection(settings) as server:
         output.show(document_of(server.call(server.tokens.Revoke, request)))
+
+
+@token.command(
+    epilog=examples(
+        'tokensvc token exchange "$ACCESS_TOKEN" --audience billing-api',
+        'echo "$ACCESS_TOKEN" | tokensvc token exchange - --audience billing-api --scope read --access-ttl 30s',
+        'tokensvc token exchange "$ACCESS_TOKEN" --actor-token "$ACTOR_TOKEN" --audience billing-api',
+    )
+)
+@click.argument("subject_token", type=TOKEN, metavar="TOKEN")
+@click.option("--audience", "audiences", multiple=True, required=True, help="Service that the new token is for.")
+@click.option("--scope", "scopes", multiple=True, help="Fewer scopes; default: those of the token.")
+@click.option("--actor-token", type=TOKEN, help="Access token of who acts; default: the caller acts.")
+@click.option("--access-ttl", type=SPAN, help="Shorter life; never beyond that of the token.")
+@reported
+@configured(*CALLING)
+def exchange(output: Output, settings: Settings, *, access_ttl: timedelta | None, **fields: Any) -> None:
+    """Trade an access token for a narrower one for the next service, which says who acts for whom."""
+    request = pb.ExchangeRequest(access_ttl=_duration(access_ttl), **fields)
+    with Connection(settings) as server:
+        output.show(document_of(server.call(server.tokens.Exchange, request)))
 
 
 @token.command(epilog=examples('tokensvc token decode "$REFRESH_TOKEN"', 'tokensvc token decode "$ACCESS_TOKEN"'))

@@ -1,8 +1,11 @@
 """Owns what an access token says: its claims (RFC 9068, RFC 7519), written and strictly read."""
 
-import math
 from dataclasses import dataclass, field
 from typing import Final
+
+from tokensvc.domain import delegation
+from tokensvc.domain.claim_values import milliseconds, seconds, text, texts
+from tokensvc.domain.delegation import DELEGATION_CLAIMS, Delegation
 
 Claims = dict[str, object]
 
@@ -10,10 +13,9 @@ Claims = dict[str, object]
 RESERVED: Final = frozenset(
     {
         *("iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "sid", "orig_iat", "rev", "device_id"),
-        *("auth_time", "acr", "amr", "cnf", "act", "may_act"),
+        *("auth_time", "acr", "amr", "cnf", *DELEGATION_CLAIMS),
     }
 )
-_LATEST: Final = 2**53  # NumericDate and revisions beyond it are not exact in JSON
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,7 +23,8 @@ class AccessToken:
     """The claims of one access token. Two are the same only if they are the same object: caches rely on it.
 
     Besides the registered claims it carries `sid`, `orig_iat` (when the session began, with milliseconds) and `rev`
-    (the revision of the revocation log at that moment), which revocations of a subject, device or client look at.
+    (the revision of the revocation log at that moment), which revocations of a subject, device or client look at. One
+    that Exchange has made has a `delegation`. One that is bound to a key (RFC 7800) is not for who cannot prove it.
     """
 
     issuer: str
@@ -40,6 +43,13 @@ class AccessToken:
     acr: str = ""
     amr: tuple[str, ...] = ()
     claims: Claims = field(default_factory=dict)
+    delegation: Delegation | None = None
+    is_bound: bool = False
+
+
+def whole_second(moment: int) -> int:
+    """The claim exp has whole seconds: `moment` is rounded up, so that a token lives as long as is said."""
+    return -(-moment // 1000) * 1000
 
 
 def to_claims(token: AccessToken) -> Claims:
@@ -67,6 +77,8 @@ def to_claims(token: AccessToken) -> Claims:
         claims["acr"] = token.acr
     if token.amr:
         claims["amr"] = list(token.amr)
+    if token.delegation is not None:
+        claims |= delegation.to_claims(token.delegation)
     return claims
 
 
@@ -74,48 +86,24 @@ def from_claims(claims: Claims) -> AccessToken | None:
     """Read a claims set; None if a claim is missing or not of its exact type. Nothing is converted or guessed."""
     try:
         return AccessToken(
-            issuer=_text(claims["iss"]),
-            subject=_text(claims["sub"]),
-            client_id=_text(claims["client_id"]),
-            audiences=_texts(claims["aud"]),
-            scopes=tuple(_text(claims["scope"], empty=True).split()),
-            issued_at=_seconds(claims["iat"]) * 1000,
-            expires_at=_seconds(claims["exp"]) * 1000,
-            token_id=_text(claims["jti"]),
-            started_at=_milliseconds(claims["orig_iat"]),
-            started_revision=_seconds(claims["rev"]),
-            session_id=_text(claims["sid"]) if "sid" in claims else "",
-            device_id=_text(claims["device_id"]) if "device_id" in claims else "",
-            auth_time=_seconds(claims["auth_time"]) * 1000 if "auth_time" in claims else None,
-            acr=_text(claims["acr"]) if "acr" in claims else "",
-            amr=_texts(claims["amr"]) if "amr" in claims else (),
+            issuer=text(claims["iss"]),
+            subject=text(claims["sub"]),
+            client_id=text(claims["client_id"]),
+            audiences=texts(claims["aud"]),
+            scopes=tuple(text(claims["scope"], empty=True).split()),
+            issued_at=seconds(claims["iat"]) * 1000,
+            expires_at=seconds(claims["exp"]) * 1000,
+            token_id=text(claims["jti"]),
+            started_at=milliseconds(claims["orig_iat"]),
+            started_revision=seconds(claims["rev"]),
+            session_id=text(claims["sid"]) if "sid" in claims else "",
+            device_id=text(claims["device_id"]) if "device_id" in claims else "",
+            auth_time=seconds(claims["auth_time"]) * 1000 if "auth_time" in claims else None,
+            acr=text(claims["acr"]) if "acr" in claims else "",
+            amr=texts(claims["amr"]) if "amr" in claims else (),
             claims={name: value for name, value in claims.items() if name not in RESERVED},
+            delegation=delegation.from_claims(claims),
+            is_bound="cnf" in claims,
         )
     except (KeyError, TypeError, ValueError):
         return None
-
-
-def _text(value: object, *, empty: bool = False) -> str:
-    if not isinstance(value, str) or not (value or empty):
-        raise TypeError
-    return value
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value:
-        raise TypeError
-    return tuple(map(_text, value))
-
-
-def _seconds(value: object) -> int:
-    if type(value) is not int or not 0 <= value < _LATEST:  # bool is an int to isinstance
-        raise TypeError
-    return value
-
-
-def _milliseconds(value: object) -> int:
-    if type(value) is int:
-        return _seconds(value) * 1000
-    if type(value) is not float or not math.isfinite(value) or not 0 <= value < _LATEST:
-        raise TypeError
-    return round(value * 1000)

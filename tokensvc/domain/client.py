@@ -4,9 +4,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from tokensvc.domain.errors import Reason, RefusedError
-from tokensvc.domain.policy import DEFAULT_POLICY, TokenPolicy
-
-EVERY_CLIENT = "*"
+from tokensvc.domain.policy import DEFAULT_POLICY, EVERY_CLIENT, NO_EXCHANGE, ExchangePolicy, TokenPolicy
 
 
 class Permission(StrEnum):
@@ -40,6 +38,7 @@ class Client:
     acts_for: frozenset[str] = frozenset()
     audiences: frozenset[str] = frozenset()
     policy: TokenPolicy = DEFAULT_POLICY
+    exchange_policy: ExchangePolicy = NO_EXCHANGE
     created_at: int = 0
     updated_at: int = 0
     is_complete: bool = True

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from typing import Any, Final
 
 from tokensvc.domain.client import Client
-from tokensvc.domain.policy import BindingPolicy, TokenPolicy
+from tokensvc.domain.policy import BindingPolicy, ExchangePolicy, TokenPolicy
 
 _NAMES_HERE = {"token_policy": "policy"}
 
@@ -13,8 +13,9 @@ LEAVES: Final = (
     *("name", "disabled", "permissions", "acts_for", "audiences"),
     *(f"token_policy.{field.name}" for field in fields(TokenPolicy) if field.name != "binding"),
     *(f"token_policy.binding.{field.name}" for field in fields(BindingPolicy)),
+    *(f"exchange_policy.{field.name}" for field in fields(ExchangePolicy)),
 )
-CHANGEABLE: Final = frozenset({*LEAVES, "token_policy", "token_policy.binding"})
+CHANGEABLE: Final = frozenset({*LEAVES, "token_policy", "token_policy.binding", "exchange_policy"})
 
 
 def value_at(client: Client, path: str) -> Any:

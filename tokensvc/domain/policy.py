@@ -1,8 +1,10 @@
-"""Owns the policy of a client: how the tokens issued for it live, rotate and are bound."""
+"""Owns the policies of a client: how the tokens issued for it live, rotate and are bound, and what it may trade."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+EVERY_CLIENT = "*"
 
 SECOND = 1000
 MINUTE = 60 * SECOND
@@ -106,6 +108,29 @@ class TokenPolicy:
         """How long after a rotation the token before is answered with the same successor; zero if it never is."""
         return 0 if self.rotation is Rotation.ALWAYS else self.retry_window
 
+
+@dataclass(frozen=True, slots=True)
+class ExchangePolicy:
+    """What a caller may trade (RFC 8693): tokens of which clients, "*" for all, and for which audiences and scopes.
+
+    Without `scopes` it may ask for those of the subject token. Without the others it may trade nothing.
+    """
+
+    subject_clients: frozenset[str] = frozenset()
+    audiences: frozenset[str] = frozenset()
+    scopes: frozenset[str] = frozenset()
+
+    def trades_for(self, client_id: str) -> bool:
+        """Whether it allows to trade tokens of `client_id`."""
+        return client_id in self.subject_clients or EVERY_CLIENT in self.subject_clients
+
+    def scopes_of(self, scopes: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of a subject token's `scopes` that it allows to ask for."""
+        return tuple(scope for scope in scopes if scope in self.scopes) if self.scopes else scopes
+
+
+NO_EXCHANGE: Final = ExchangePolicy()
+"""What holds for a client of which nothing is said: it may trade nothing."""
 
 DEFAULT_POLICY: Final = TokenPolicy()
 """What holds for a client of which nothing else is said."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from tokensvc.domain.access_token import AccessToken
 from tokensvc.domain.client import Client
+from tokensvc.domain.delegation import Origin
 from tokensvc.domain.keys import StoredKey
 from tokensvc.domain.revocation import BARRIERS, NEVER, Barrier, BarrierKey, EntryKind, LogEntry, barrier_keys
 from tokensvc.domain.session import Grant
@@ -85,10 +86,18 @@ class View:
         return max((now, *(self._barriers[key].issued_before for key in keys if key in self._barriers)))
 
     def has_revoked(self, token: AccessToken) -> bool:
-        """Whether an entry ends `token`, itself or with its session."""
+        """Whether an entry ends `token`, itself or with its session; a traded one, with any that it was made from."""
+        if token.delegation is not None:
+            return any(map(self._is_over, token.delegation.origins))
         return token.token_id in self._ended_tokens or self.has_ended(token)
 
-    def has_ended(self, origin: Grant | AccessToken) -> bool:
+    def _is_over(self, origin: Origin) -> bool:
+        client = self.clients.get(origin.client_id)
+        if client is None or client.disabled:
+            return True
+        return origin.token_id in self._ended_tokens or self.has_ended(origin)
+
+    def has_ended(self, origin: Grant | AccessToken | Origin) -> bool:
         """Whether an entry ends the session of `origin`, itself or through its subject, client or device."""
         if origin.session_id in self._ended_sessions:
             return True

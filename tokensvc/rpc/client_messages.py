@@ -9,12 +9,13 @@ from tokensvc_pb.v1 import client_service_pb2 as pb
 from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.client_fields import CHANGEABLE, value_at
 from tokensvc.domain.errors import Reason, RefusedError, invalid
+from tokensvc.domain.policy import NO_EXCHANGE, ExchangePolicy
 from tokensvc.rpc import convert
 from tokensvc.rpc.policy_messages import Choices, policy_message, policy_of
 
 PERMISSIONS = Choices(pb.Permission, Permission)
 
-_LATER = ("keys", "rate_limit", "exchange_policy")
+_LATER = ("keys", "rate_limit")
 _FIELDS: Any = pb.Client.DESCRIPTOR
 _FIXED = ("client_id", "type", "created_at", "updated_at")
 
@@ -36,6 +37,11 @@ def client_of(message: pb.Client) -> Client:
         acts_for=frozenset(message.acts_for),
         audiences=frozenset(message.audiences),
         policy=policy,
+        exchange_policy=ExchangePolicy(
+            subject_clients=frozenset(message.exchange_policy.subject_clients),
+            audiences=frozenset(message.exchange_policy.audiences),
+            scopes=frozenset(message.exchange_policy.scopes),
+        ),
     )
 
 
@@ -100,6 +106,18 @@ def client_message(client: Client) -> pb.Client:
         audiences=sorted(client.audiences),
         token_policy=policy_message(client.policy),
         auth_method=pb.CLIENT_AUTH_METHOD_SECRET if confidential else pb.CLIENT_AUTH_METHOD_UNSPECIFIED,
+        exchange_policy=_exchange_message(client.exchange_policy),
         created_at=convert.timestamp(client.created_at),
         updated_at=convert.timestamp(client.updated_at),
+    )
+
+
+def _exchange_message(policy: ExchangePolicy) -> pb.ExchangePolicy | None:
+    """What it may trade; nothing is said of one that may trade nothing."""
+    if policy == NO_EXCHANGE:
+        return None
+    return pb.ExchangePolicy(
+        subject_clients=sorted(policy.subject_clients),
+        audiences=sorted(policy.audiences),
+        scopes=sorted(policy.scopes),
     )

@@ -14,6 +14,7 @@ from tokensvc_pb.v1 import token_pb2
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
 from tokensvc.domain.access_token import AccessToken
+from tokensvc.domain.delegation import act_claim
 from tokensvc.domain.session import Grant
 from tokensvc.rpc.convert import timestamp
 from tokensvc.services.introspect import Active, ActiveSession
@@ -65,6 +66,7 @@ def _of_access_token(token: AccessToken) -> pb.IntrospectResponse:
         expires_at=timestamp(token.expires_at),
         token_type=BEARER,
         token_use=token_pb2.TOKEN_USE_ACCESS,
+        actor=_struct(act_claim(token.delegation.actors)) if token.delegation else None,
         claims=_struct(token.claims) if token.claims else None,
     )
 

@@ -9,6 +9,7 @@ from tokensvc.domain.errors import RefusedError, invalid
 from tokensvc.rpc import convert, introspected
 from tokensvc.rpc.guard import Method
 from tokensvc.services.call import Call
+from tokensvc.services.exchange import ExchangeOrder, ExchangeTokens
 from tokensvc.services.introspect import ANY_PURPOSE, STRONG, Freshness, IntrospectTokens, Purpose
 from tokensvc.services.issue import IssueOrder, IssueTokens
 from tokensvc.services.refresh import RefreshOrder, RefreshTokensOfSession
@@ -35,6 +36,7 @@ class TokenService:
     refreshing: RefreshTokensOfSession
     revoking: RevokeTokens
     introspecting: IntrospectTokens
+    exchanging: ExchangeTokens
 
     def methods(self) -> Mapping[str, Method]:
         """The methods by their names in the proto."""
@@ -44,6 +46,7 @@ class TokenService:
             "Revoke": Method(self.revoke),
             "Introspect": Method(self.introspect, max_staleness=_permitted_staleness, at_once=self.introspect_at_once),
             "BatchIntrospect": Method(self.batch_introspect, max_staleness=_permitted_staleness),
+            "Exchange": Method(self.exchange),
         }
 
     async def issue(self, call: Call, request: pb.IssueRequest) -> pb.IssueResponse:
@@ -101,6 +104,25 @@ class TokenService:
         """RFC 7662 for many tokens at once."""
         tokens = tuple(request.tokens)  # reading the field makes every string anew
         return introspected.batch_answer(*await self.introspecting.introspect_all(call, tokens, _freshness(request)))
+
+    async def exchange(self, call: Call, request: pb.ExchangeRequest) -> pb.ExchangeResponse:
+        """RFC 8693."""
+        order = ExchangeOrder(
+            subject_token=request.subject_token,
+            actor_token=request.actor_token,
+            audiences=tuple(request.audiences),
+            scopes=tuple(request.scopes),
+            access_ttl=convert.span_of(request, "access_ttl"),
+        )
+        traded = await self.exchanging.exchange(call, order)
+        return pb.ExchangeResponse(
+            access_token=traded.access_token,
+            token_type=traded.token_type,
+            expires_in=traded.expires_in,
+            scopes=traded.scopes,
+            session_id=traded.session_id,
+            revision=traded.revision,
+        )
 
 
 def _asked(request: pb.IntrospectRequest) -> tuple[str, Purpose, Freshness]:

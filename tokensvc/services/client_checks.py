@@ -4,15 +4,18 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from tokensvc.domain import bounds
-from tokensvc.domain.client import EVERY_CLIENT, Client
+from tokensvc.domain.client import Client
 from tokensvc.domain.errors import invalid
 from tokensvc.domain.policy import (
+    EVERY_CLIENT,
     MAX_ACCESS_TTL,
     MAX_REFRESH_TTL,
     MAX_RETRY_WINDOW,
     MAX_SESSIONS,
+    NO_EXCHANGE,
     SECOND,
     BindingPolicy,
+    ExchangePolicy,
     RefreshTokenFormat,
     Rotation,
     SenderConstraint,
@@ -34,6 +37,9 @@ def checked(client: Client, *, confidential: bool) -> Client:
         raise invalid("permissions", "a public client cannot call, so it has no permissions")
     _check_clients(client.acts_for, "acts_for")
     bounds.audiences(sorted(client.audiences), "audiences")
+    if client.exchange_policy != NO_EXCHANGE and not confidential:
+        raise invalid("exchange_policy", "a public client cannot call, so it has no exchange_policy")
+    _check_exchange(client.exchange_policy)
     return replace(client, policy=_checked_policy(client.policy))
 
 
@@ -92,6 +98,12 @@ def _check_stateless(policy: TokenPolicy) -> None:
 def _check_binding(binding: BindingPolicy) -> None:
     _check_number(binding.ipv4_prefix_length, "binding.ipv4_prefix_length", 1, 32)
     _check_number(binding.ipv6_prefix_length, "binding.ipv6_prefix_length", 1, 128)
+
+
+def _check_exchange(policy: ExchangePolicy) -> None:
+    _check_clients(policy.subject_clients, "exchange_policy.subject_clients")
+    bounds.audiences(sorted(policy.audiences), "exchange_policy.audiences")
+    bounds.scopes(sorted(policy.scopes), "exchange_policy.scopes")
 
 
 def _check_span(value: int, name: str, least: int, most: int) -> None:

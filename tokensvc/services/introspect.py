@@ -12,6 +12,7 @@ from tokensvc.domain.refresh_token import RefreshToken
 from tokensvc.domain.session import Session
 from tokensvc.domain.view import View
 from tokensvc.ports import AccessTokens, Clock, RefreshTokens, SessionRow, Store
+from tokensvc.services.active_token import active_token
 from tokensvc.services.call import Call
 
 MOST_TOKENS = 1000
@@ -63,8 +64,6 @@ _Found = Mapping[str, _Presented | None]
 """What stands behind the refresh tokens, None for nothing. By the text of each: stateless ones bring a session each,
 which may have the same id and other barriers."""
 
-_NO_REFRESH_TOKENS: _Found = {}
-
 
 class IntrospectTokens:
     """The use cases Introspect and BatchIntrospect."""
@@ -97,7 +96,7 @@ class IntrospectTokens:
         view = call.view
         if freshness.min_revision > view.revision or self._refresh_tokens.is_one(token):
             return None
-        active = self._judge(token, call.caller, view, _NO_REFRESH_TOKENS, self._clock())
+        active = active_token(self._access_tokens, token, call.caller, view, self._clock())
         return _good_for(purpose, active), view.revision
 
     async def introspect(
@@ -152,15 +151,7 @@ class IntrospectTokens:
         if text in found:
             session = _live_session(found[text], caller, view, now)
             return ActiveSession(session, self._issuer) if session else None
-        token = self._access_tokens.verify(text)
-        if token is None or now >= token.expires_at or view.has_revoked(token):
-            return None
-        client = view.clients.get(token.client_id)
-        if client is None or client.disabled:
-            return None
-        if caller.audiences.isdisjoint(token.audiences) and not caller.may_act_for(token.client_id):
-            return None
-        return token
+        return active_token(self._access_tokens, text, caller, view, now)
 
 
 def _live_session(presented: _Presented | None, caller: Client, view: View, now: int) -> Session | None:

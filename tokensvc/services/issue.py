@@ -10,6 +10,7 @@ from tokensvc.domain import bounds
 from tokensvc.domain.access_token import RESERVED
 from tokensvc.domain.binding import credential_digest
 from tokensvc.domain.client import Client, Permission
+from tokensvc.domain.delegation import MAY_ACT, is_may_act
 from tokensvc.domain.effects import Effects, Refused
 from tokensvc.domain.errors import Reason, RefusedError, invalid
 from tokensvc.domain.grants import narrow_audiences, narrow_scopes
@@ -159,6 +160,8 @@ def check_order(order: IssueOrder) -> None:
         raise invalid("idempotency_key", f"idempotency_key is shorter than {_SHORTEST_IDEMPOTENCY_KEY} characters")
     if order.claims.keys() & RESERVED:
         raise invalid("claims", "claims names a reserved claim")
+    if MAY_ACT in order.claims and not is_may_act(order.claims[MAY_ACT]):
+        raise invalid("claims", "claims has a may_act that is not an object of the texts sub, client_id or both")
     if order.claims and len(_claims_json(order.claims).encode()) > bounds.MAX_CLAIMS_BYTES:
         raise invalid("claims", f"claims is longer than {bounds.MAX_CLAIMS_BYTES} bytes")
 

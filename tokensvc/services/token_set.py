@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field
 
 from tokensvc.domain import base64url
-from tokensvc.domain.access_token import AccessToken
+from tokensvc.domain.access_token import AccessToken, whole_second
 from tokensvc.domain.session import Grant
 from tokensvc.ports import AccessTokens, Randomness
 
@@ -14,7 +14,7 @@ _TOKEN_ID_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class TokenSet:
-    """The answer of Issue and Refresh (RFC 6749, 5.1); lifetimes in seconds."""
+    """The answer of Issue, Refresh and Exchange (RFC 6749, 5.1; RFC 8693, 2.2.1); lifetimes in seconds."""
 
     access_token: str = field(repr=False)
     expires_in: int
@@ -26,6 +26,11 @@ class TokenSet:
     token_type: str = BEARER
 
 
+def new_token_id(randomness: Randomness) -> str:
+    """A claim jti that no other token has (RFC 7519, 4.1.7)."""
+    return base64url.encode(randomness(_TOKEN_ID_BYTES))
+
+
 class AccessTokenMinter:
     """Makes access tokens from grants."""
 
@@ -35,10 +40,7 @@ class AccessTokenMinter:
         self._issuer = issuer
 
     def mint(self, grant: Grant, scopes: tuple[str, ...], audiences: tuple[str, ...], now: int) -> tuple[str, int]:
-        """Answer a signed token and its lifetime in whole seconds; it never outlives the session's last second.
-
-        The claim exp has whole seconds: it is rounded up, so that the token lives as long as is said.
-        """
+        """Answer a signed token and its lifetime in whole seconds; it never outlives the session's last second."""
         lifetime = min(grant.access_ttl, grant.expires_at - now)
         token = AccessToken(
             issuer=self._issuer,
@@ -47,8 +49,8 @@ class AccessTokenMinter:
             audiences=audiences,
             scopes=scopes,
             issued_at=now,
-            expires_at=-(-(now + lifetime) // 1000) * 1000,
-            token_id=base64url.encode(self._randomness(_TOKEN_ID_BYTES)),
+            expires_at=whole_second(now + lifetime),
+            token_id=new_token_id(self._randomness),
             started_at=grant.started_at,
             started_revision=grant.started_revision,
             session_id=grant.session_id,

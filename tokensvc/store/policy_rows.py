@@ -1,4 +1,4 @@
-"""Owns how a client's policy is read back from a row that another version may have written."""
+"""Owns how a client's policies are read back from a row that another version may have written."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -6,8 +6,10 @@ from enum import StrEnum
 from typing import Any
 
 from tokensvc.domain.policy import (
+    NO_EXCHANGE,
     BindingAction,
     BindingPolicy,
+    ExchangePolicy,
     RefreshTokenFormat,
     Rotation,
     SenderConstraint,
@@ -24,6 +26,7 @@ _CHOICES: Mapping[str, type[StrEnum]] = {
 _ACTIONS = ("device", "ip", "user_agent", "credential_version")
 _KNOWN = frozenset(field.name for field in fields(TokenPolicy))
 _KNOWN_BINDINGS = frozenset(field.name for field in fields(BindingPolicy))
+_KNOWN_OF_EXCHANGES = frozenset(field.name for field in fields(ExchangePolicy))
 _DEVICE_ALONE = "bind_device"  # as versions before BindingPolicy wrote it
 
 
@@ -53,3 +56,20 @@ def _binding_from(document: Mapping[str, Any], *, bound_to_device: bool) -> Bind
     if bound_to_device:
         values.setdefault("device", BindingAction.REJECT)
     return BindingPolicy(**values)
+
+
+def exchange_is_known(document: Mapping[str, Any]) -> bool:
+    """Whether this version knows all that `document` says of exchanges."""
+    return document.keys() <= _KNOWN_OF_EXCHANGES
+
+
+def exchange_document(policy: ExchangePolicy) -> Mapping[str, Any]:
+    """What a row says of a policy for exchanges."""
+    return {name: sorted(getattr(policy, name)) for name in sorted(_KNOWN_OF_EXCHANGES)}
+
+
+def exchange_policy_from(document: Mapping[str, Any]) -> ExchangePolicy:
+    """The policy for exchanges in `document`; what is not known here may be a limit, so nothing is traded then."""
+    if not exchange_is_known(document):
+        return NO_EXCHANGE
+    return ExchangePolicy(**{name: frozenset(values) for name, values in document.items()})

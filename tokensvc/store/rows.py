@@ -11,12 +11,18 @@ from sqlalchemy import RowMapping
 from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.effects import AuditEvent
 from tokensvc.domain.keys import KeyPurpose, KeyState, StoredKey
-from tokensvc.domain.policy import DEFAULT_POLICY
+from tokensvc.domain.policy import DEFAULT_POLICY, NO_EXCHANGE
 from tokensvc.domain.revocation import EntryKind, LogEntry
 from tokensvc.domain.session import Device, Grant, Session, Traces
 from tokensvc.ports import AuditRecord
 from tokensvc.store.dialects import digest_bytes
-from tokensvc.store.policy_rows import is_known, policy_from
+from tokensvc.store.policy_rows import (
+    exchange_document,
+    exchange_is_known,
+    exchange_policy_from,
+    is_known,
+    policy_from,
+)
 
 # Session fields that change after Issue, each with a column of its own.
 CHANGING = (
@@ -32,7 +38,7 @@ CHANGING = (
 
 
 _CLIENT_DETAILS = frozenset(
-    {"name", "permissions", "acts_for", "audiences", "policy", "previous_secret", "retries_from"}
+    {"name", "permissions", "acts_for", "audiences", "policy", "exchange_policy", "previous_secret", "retries_from"}
 )
 
 
@@ -159,6 +165,8 @@ def client_row(client: Client) -> dict[str, Any]:
         "audiences": sorted(client.audiences),
         "policy": asdict(client.policy),
     }
+    if client.exchange_policy != NO_EXCHANGE:
+        details["exchange_policy"] = exchange_document(client.exchange_policy)
     if client.retries_from:
         details["retries_from"] = client.retries_from
     if client.previous_secret_hash is not None:
@@ -184,12 +192,12 @@ def client_from(row: RowMapping) -> Client:
     details = json.loads(row["details"])
     named = set(details.get("permissions", ()))
     previous = details.get("previous_secret", {"hash": "", "expires_at": 0})
-    document = details.get("policy", {})
+    document, exchanges = details.get("policy", {}), details.get("exchange_policy", {})
     try:
         policy, has_known_choices = policy_from(document), True
     except ValueError:
         policy, has_known_choices = DEFAULT_POLICY, False
-    is_all_known = is_known(document) and named <= set(Permission) and details.keys() <= _CLIENT_DETAILS
+    is_all_known = is_known(document) and exchange_is_known(exchanges) and named <= set(Permission)
     return Client(
         row["client_id"],
         name=details.get("name", ""),
@@ -201,9 +209,10 @@ def client_from(row: RowMapping) -> Client:
         acts_for=frozenset(details.get("acts_for", ())),
         audiences=frozenset(details.get("audiences", ())),
         policy=policy,
+        exchange_policy=exchange_policy_from(exchanges),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
-        is_complete=has_known_choices and is_all_known,
+        is_complete=has_known_choices and is_all_known and details.keys() <= _CLIENT_DETAILS,
         retries_from=details.get("retries_from", 0),
     )
 
