@@ -96,7 +96,9 @@ class Handshake:
 
 
 def tls_context(
-    version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3, protocols: Sequence[str] = ("h2",), pair: tuple[Path, Path] | None = None
+    version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
+    protocols: Sequence[str] = ("h2",),
+    pair: tuple[Path, Path] | None = None,
 ) -> ssl.SSLContext:
     """A client of exactly this version, which believes every server."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -92,7 +92,7 @@ def test_a_handshake_does_not_wait_for_one_that_looks(files: Files, stopwatch: S
 
 
 def test_where_clients_have_certificates_each_look_ends_the_sessions(files: Files, stopwatch: Stopwatch) -> None:
-    """A new configuration comes with each look, though nothing has changed; sessions of the one before are not taken."""
+    """A new configuration comes with each look, though nothing has changed: sessions of the one before are over."""
     certificate = live(files, stopwatch, mutual=True)
     assert certificate.fetch() is not None
     assert certificate.fetch() is None
@@ -198,7 +198,7 @@ def test_links_that_are_turned_to_other_files_are_followed(tmp_path: Path, stopw
 
 
 def test_an_expired_certificate_is_said_loudly_at_the_start(files: Files, stopwatch: Stopwatch) -> None:
-    """The server starts all the same, because its operator may have nothing better; the next one is taken in any case."""
+    """The server starts all the same, because its operator may have nothing better; the next one is taken."""
     files.write(AUTHORITY.server(until=LONG_AGO))
     with capture_logs() as logs:
         certificate = live(files, stopwatch)

@@ -32,9 +32,7 @@ async def _who_calls(_request: bytes, context: Any) -> bytes:
     return repr(PEERS.certificate_of(context)).encode()
 
 
-HANDLERS = [
-    grpc.method_handlers_generic_handler("tests.Who", {"AmI": grpc.unary_unary_rpc_method_handler(_who_calls)})
-]
+HANDLERS = [grpc.method_handlers_generic_handler("tests.Who", {"AmI": grpc.unary_unary_rpc_method_handler(_who_calls)})]
 
 
 @pytest.fixture
