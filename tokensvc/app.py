@@ -12,7 +12,9 @@ from google.protobuf.descriptor import ServiceDescriptor
 from tokensvc.config import Settings, SettingsError
 from tokensvc.crypto.key_making import KeyMaker
 from tokensvc.crypto.live_keys import LiveKeys
+from tokensvc.crypto.server_certificate import CertificateFiles
 from tokensvc.crypto.wrapping import Wrapper, create_root_key, load_root_keys, parse_root_keys
+from tokensvc.domain.certificate import CertificateError
 from tokensvc.domain.policy import DAY, SECOND
 from tokensvc.ports import Clock, Randomness, Store
 from tokensvc.rpc import audit_service, client_service, key_service, session_service, token_service
@@ -20,6 +22,7 @@ from tokensvc.rpc.audit_service import AuditService
 from tokensvc.rpc.client_service import ClientService
 from tokensvc.rpc.guard import AnyMethod, Guard
 from tokensvc.rpc.key_service import KeyService
+from tokensvc.rpc.live_certificate import LiveCertificate
 from tokensvc.rpc.server import RpcServer
 from tokensvc.rpc.session_service import SessionService
 from tokensvc.rpc.token_service import TokenService
@@ -156,6 +159,17 @@ def key_administration(
 def clients_of(store: Store, clock: Clock = system_clock) -> Clients:
     """The administration of clients."""
     return Clients(store, clock, os.urandom)
+
+
+def credentials_of(settings: Settings, clock: Clock = system_clock) -> grpc.ServerCredentials | None:
+    """What the server's port is given for TLS; None where it is plaintext. Fails with SettingsError."""
+    if settings.tls_cert_file is None or settings.tls_key_file is None:
+        return None
+    files = CertificateFiles(settings.tls_cert_file, settings.tls_key_file, settings.tls_client_ca_file)
+    try:
+        return LiveCertificate(files.read, clock).credentials()
+    except CertificateError as error:
+        raise SettingsError(str(error)) from None
 
 
 def build_server(

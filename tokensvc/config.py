@@ -43,6 +43,15 @@ class Settings(BaseSettings):
     root_key: SecretStr = Field(SecretStr(""), description="The root keys themselves, where there is no such file.")
     listen: str = Field("127.0.0.1:50051", description="Address and port to listen on.")
     insecure: bool = Field(default=False, description="Allow plaintext on other addresses than loopback.")
+    tls_cert_file: Path | None = Field(
+        None, description="Certificate to show, with its chain, in PEM. A server that has one speaks TLS alone."
+    )
+    tls_key_file: Path | None = Field(None, description="Private key of that certificate, in PEM, without a password.")
+    tls_client_ca_file: Path | None = Field(
+        None,
+        description="Authorities that every client's certificate must be from, in PEM; without, clients need none.",
+    )
+    health_listen: str = Field("", description="Second address, for grpc.health.v1 alone, in plaintext; for probes.")
     issuer: str = Field(
         "https://tokensvc.local",
         pattern=r"^[\x21-\x7e]{1,255}$",
@@ -76,6 +85,12 @@ class Settings(BaseSettings):
     verified_tokens: int = Field(32_768, ge=1, description="Verified access tokens that are remembered.")
     log_format: str = Field("console", pattern="^(console|json)$", description="console or json.")
     address: str = Field("127.0.0.1:50051", description="Server that the commands call.")
+    tls: bool = Field(default=False, description="Call by TLS; a file for it says so too.")
+    tls_ca_file: Path | None = Field(
+        None,
+        description="Authorities that the server's certificate must be from, in PEM; the usual ones when not given.",
+    )
+    tls_server_name: str = Field("", description="Name in the server's certificate, where it is not the address's.")
     client_id: str = Field("", description="Who calls.")
     client_secret: SecretStr = Field(SecretStr(""), description="The caller's secret; ps shows a flag to everybody.")
     timeout: float = Field(5, gt=0, le=600, description="Seconds that a call may take.")
@@ -93,6 +108,25 @@ class Settings(BaseSettings):
         if 0 < value < _LEAST_REFRESH_KEY_DAYS:
             raise ValueError(f"neither 0 nor at least {_LEAST_REFRESH_KEY_DAYS}")
         return value
+
+    @field_validator("tls_key_file")
+    @classmethod
+    def _is_one_of_a_pair(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if (value is None) != (info.data.get("tls_cert_file") is None):
+            raise ValueError("tls_cert_file and tls_key_file are given together")
+        return value
+
+    @field_validator("tls_client_ca_file")
+    @classmethod
+    def _goes_with_tls(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is not None and info.data.get("tls_cert_file") is None:
+            raise ValueError("clients can show certificates only where the server has one: give tls_cert_file")
+        return value
+
+    @property
+    def calls_by_tls(self) -> bool:
+        """Whether the commands call by TLS."""
+        return self.tls or self.tls_ca_file is not None or self.tls_cert_file is not None
 
     @property
     def database_path(self) -> Path:
@@ -157,6 +191,14 @@ def load_settings(flags: Mapping[str, Any], config_file: Path | None = None) -> 
         raise SettingsError(f"the configuration cannot be read: {error.strerror}: {error.filename}") from None
     except ValueError as error:
         raise SettingsError(f"the configuration cannot be read: {error}") from None
+
+
+def quieten_grpc() -> None:
+    """Let gRPC say errors alone on standard error, unless GRPC_VERBOSITY is set: else each failed handshake is a line.
+
+    It has to be called before gRPC is imported.
+    """
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 
 def environment_without_settings() -> dict[str, str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import grpc
 import psutil
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
 from tests.cli.processes import TOKENSVC, Process, run_to_end, serving
@@ -28,6 +29,7 @@ class Fleet:
     data_dir: Path
     process: Process
     address: str
+    health_address: str
     secret: str
 
     @property
@@ -61,9 +63,10 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """Two workers whose connections live for a second."""
     data_dir = tmp_path_factory.mktemp("workers") / "data"
     secret = create_client(data_dir, "bff", "--permission", "issue,refresh,introspect,revoke", "--scope", "read")
-    with serving(data_dir, "--workers", str(WORKERS), "--max-connection-age", "1") as (process, said):
+    flags = ("--workers", str(WORKERS), "--max-connection-age", "1", "--health-listen", "127.0.0.1:0")
+    with serving(data_dir, *flags) as (process, said):
         assert said["workers"] == WORKERS
-        yield Fleet(data_dir, process, said["address"], secret)
+        yield Fleet(data_dir, process, said["address"], said["health_address"], secret)
         assert process.end() == 0
 
 
@@ -117,12 +120,24 @@ async def use(caller: Caller, ended: asyncio.Event) -> int:
     return calls
 
 
+async def probe(address: str, ended: asyncio.Event) -> int:
+    """Ask for the health on a new connection each time until `ended`; answer how often."""
+    probes = 0
+    while not ended.is_set():
+        async with grpc.aio.insecure_channel(address, options=(("grpc.use_local_subchannel_pool", 1),)) as channel:
+            answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=LIMIT)
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        probes += 1
+    return probes
+
+
 async def test_sighup_replaces_the_workers_under_load_without_a_failed_rpc(fleet: Fleet) -> None:
-    """Callers use the service while every worker gives way to a new one, and notice nothing."""
+    """Callers use the service while every worker gives way to a new one, and notice nothing; nor do probes."""
     before = fleet.workers()
     async with fleet.callers(8) as callers:
         ended = asyncio.Event()
         load = [asyncio.create_task(use(caller, ended)) for caller in callers for _ in range(2)]
+        load.append(asyncio.create_task(probe(fleet.health_address, ended)))
         fleet.process.popen.send_signal(signal.SIGHUP)
         await fleet.said("the workers are replaced")
         ended.set()

@@ -1,4 +1,4 @@
-"""Owns calling a server: the channel, the caller's credentials, the deadline, and reading a failure."""
+"""Owns calling a server: the caller's credentials, the deadline, and reading a failure."""
 
 import base64
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tokensvc_pb.v1.key_service_pb2_grpc import KeyServiceStub
 from tokensvc_pb.v1.session_service_pb2_grpc import SessionServiceStub
 from tokensvc_pb.v1.token_service_pb2_grpc import TokenServiceStub
 
-from tokensvc.cli.addresses import plaintext_address
+from tokensvc.cli.channel import open_channel
 from tokensvc.cli.failures import USAGE, CommandError, exit_code_of
 from tokensvc.config import Settings
 from tokensvc.rpc.errors import DETAILS_KEY
@@ -22,21 +22,14 @@ from tokensvc.rpc.errors import DETAILS_KEY
 Request = TypeVar("Request", bound=Message)
 Answer = TypeVar("Answer", bound=Message)
 
-# A proxy named in the environment must not see plaintext that is meant for loopback.
-_OPTIONS = (("grpc.enable_http_proxy", 0),)
-
 
 class Connection:
     """A channel to the server that the settings name, and who calls. A context manager, which closes it."""
 
     def __init__(self, settings: Settings) -> None:
-        address = plaintext_address(settings.address, "address", insecure=settings.insecure)
-        if not settings.client_id:
-            message = "client_id: who calls is not said; give --client-id or TOKENSVC_CLIENT_ID"
-            raise CommandError(message, exit_code=USAGE)
-        self._metadata = (("authorization", _basic(settings.client_id, settings.client_secret.get_secret_value())),)
+        self._metadata = _metadata(settings)
         self._timeout = settings.timeout
-        self._channel = grpc.insecure_channel(str(address), _OPTIONS)
+        self._channel = open_channel(settings)
         self.tokens = TokenServiceStub(self._channel)
         self.sessions = SessionServiceStub(self._channel)
         self.audit = AuditServiceStub(self._channel)
@@ -67,6 +60,16 @@ class Connection:
         else:
             return
         raise failed
+
+
+def _metadata(settings: Settings) -> tuple[tuple[str, str], ...]:
+    """Who calls is said by a client id with its secret, or else by the certificate that is shown."""
+    if settings.client_id:
+        return (("authorization", _basic(settings.client_id, settings.client_secret.get_secret_value())),)
+    if settings.tls_cert_file is None:
+        message = "client_id: who calls is not said; give --client-id or TOKENSVC_CLIENT_ID, or a certificate"
+        raise CommandError(message, exit_code=USAGE)
+    return ()
 
 
 def _basic(client_id: str, secret: str) -> str:

@@ -14,8 +14,10 @@ from tokensvc.cli.failures import reporting
 from tokensvc.cli.output import Output
 from tokensvc.config import CONFIG_FILE, PREFIX, Settings, load_settings
 
-CALLING: Final = ("address", "insecure", "client_id", "client_secret", "timeout")
-SERVING: Final = tuple(name for name in Settings.model_fields if name not in set(CALLING) - {"insecure"})
+_TLS: Final = ("tls", "tls_ca_file", "tls_cert_file", "tls_key_file", "tls_server_name")
+CALLING: Final = ("address", "insecure", *_TLS, "client_id", "client_secret", "timeout")
+_ALSO_SERVING: Final = {"insecure", "tls_cert_file", "tls_key_file"}
+SERVING: Final = tuple(name for name in Settings.model_fields if name not in set(CALLING) - _ALSO_SERVING)
 
 Function = Callable[..., Any]
 

@@ -4,15 +4,25 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import structlog
 
-from tokensvc.app import build_server, checked, duties, open_database, open_keys, store_in, system_clock
+from tokensvc.app import (
+    build_server,
+    checked,
+    credentials_of,
+    duties,
+    open_database,
+    open_keys,
+    store_in,
+    system_clock,
+)
 from tokensvc.cli import sockets
-from tokensvc.cli.addresses import Address
+from tokensvc.cli.addresses import Address, Endpoints
 from tokensvc.cli.failures import CommandError
 from tokensvc.cli.local import failing_clearly
 from tokensvc.cli.orders import Orders
@@ -33,15 +43,16 @@ _LOOK_SECONDS = 0.5
 _AGE_JITTER = 1.1  # gRPC ends connections up to a tenth before or after their age
 
 
-def run(settings: Settings, address: Address) -> None:
-    """Serve at `address` until a signal; fails with CommandError if that cannot be begun."""
-    sockets.probe(address)
+def run(settings: Settings, endpoints: Endpoints) -> None:
+    """Serve at `endpoints` until a signal; fails with CommandError if that cannot be begun."""
+    for address in endpoints.addresses:
+        sockets.probe(address)
 
     def report(facts: Facts) -> None:
         structlog.get_logger().info("serving", **facts)
 
     async def alone() -> None:
-        await serve(settings, address, Orders(signal.SIGTERM, signal.SIGINT), report)
+        await serve(settings, endpoints, Orders(signal.SIGTERM, signal.SIGINT), report)
 
     run_loop(alone())
 
@@ -52,9 +63,10 @@ def run_loop(serving: Coroutine[Any, Any, None]) -> None:
         runner.run(serving)
 
 
-async def serve(settings: Settings, address: Address, orders: Orders, report: Callable[[Facts], None]) -> None:
-    """Serve at `address` until there are orders; `report` what can be said of the server when it can be called."""
+async def serve(settings: Settings, endpoints: Endpoints, orders: Orders, report: Callable[[Facts], None]) -> None:
+    """Serve at `endpoints` until there are orders; `report` what can be said of the server when it can be called."""
     log = structlog.get_logger()
+    credentials = credentials_of(settings)  # first: where its files are wrong, nothing is made
     database = open_database(settings)
     store = store_in(database, settings)
     beside: list[asyncio.Task[None]] = []
@@ -62,18 +74,19 @@ async def serve(settings: Settings, address: Address, orders: Orders, report: Ca
         durability = await checked(database)
         keys = await open_keys(store, settings, system_clock, os.urandom)
         server = build_server(store, keys, settings)
-        bound = _listen(server.listen, address)
+        listen = partial(server.listen, credentials=credentials)
+        bound = endpoints.bound(partial(_listen, listen), partial(_listen, server.listen_for_health))
         settle_collector()
         await server.start()
         beside += map(asyncio.create_task, duties(store, keys, settings))
-        report({"address": str(bound), **_facts(settings), **durability})
+        report({**_places(bound), **_facts(settings), **durability})
         await orders.first()
         if not orders.stopping.done():
-            await _hand_over(bound.port, settings, orders)
+            await _hand_over(bound.ports, settings, orders)
         if orders.stopping.done():
             log.info("stopping", reason=orders.stopping.result(), grace=settings.shutdown_grace)
             await server.say_not_serving()
-            sockets.leave(bound.port)
+            sockets.leave(bound.ports)
             await asyncio.sleep(_NOTICE_SECONDS)  # clients that watch the health go before RPCs are refused
         await server.stop(settings.shutdown_grace)
     finally:
@@ -84,7 +97,7 @@ async def serve(settings: Settings, address: Address, orders: Orders, report: Ca
     log.info("stopped")
 
 
-async def _hand_over(port: int, settings: Settings, orders: Orders) -> None:
+async def _hand_over(ports: Sequence[int], settings: Settings, orders: Orders) -> None:
     """Serve until the last connection has left because of its age, without taking new ones; or until told to stop.
 
     The health service stays at SERVING: it speaks for the address, where successors listen, and a client that was told
@@ -93,18 +106,23 @@ async def _hand_over(port: int, settings: Settings, orders: Orders) -> None:
     structlog.get_logger().info("handing over", max_connection_age=settings.max_connection_age)
     with suppress(TimeoutError):
         async with asyncio.timeout(settings.max_connection_age * _AGE_JITTER + settings.shutdown_grace):
-            await sockets.hand_over(port, settings.workers)
-            while sockets.connections(port) and not orders.stopping.done():
+            await sockets.hand_over(ports, settings.workers)
+            while sockets.connections(ports) and not orders.stopping.done():
                 await asyncio.wait([orders.stopping], timeout=_LOOK_SECONDS)
 
 
 def _facts(settings: Settings) -> Facts:
     uses_postgres = bool(settings.database_url.get_secret_value())
     return {
+        "tls": "none" if settings.tls_cert_file is None else "mutual" if settings.tls_client_ca_file else "server",
         "issuer": settings.issuer,
         "workers": settings.workers,
         "database": "PostgreSQL" if uses_postgres else str(settings.database_path.absolute()),
     }
+
+
+def _places(bound: Endpoints) -> Facts:
+    return {"address": str(bound.main)} | ({"health_address": str(bound.health)} if bound.health else {})
 
 
 def _listen(listen: Callable[[str], int], address: Address) -> Address:

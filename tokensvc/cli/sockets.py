@@ -5,7 +5,7 @@ import asyncio
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -60,47 +60,47 @@ def _bound(address: Address, options: tuple[int, ...] = ()) -> socket.socket:
     return bound
 
 
-async def hand_over(port: int, others: int) -> None:
-    """Leave `port`, on which `others` listen too, so that every connection that has begun is accepted.
+async def hand_over(ports: Sequence[int], others: int) -> None:
+    """Leave `ports`, on which `others` listen too, so that every connection that has begun is accepted.
 
     Closing a listening socket resets the connections that wait in it to be accepted. So the kernel is told first to
     give new ones to the listener that came last. Should it know another number of listeners than we do, it goes on to
     choose as before: then this one ignores what it is given, and the client knocks again after a second.
     """
-    for listener in _listeners(port):
+    for listener in _listeners(ports):
         _attach(listener, _SO_ATTACH_REUSEPORT_CBPF, ((_RETURN, 0, 0, others),))
         _attach(listener, _SO_ATTACH_FILTER, _DROP_SYN)
     await asyncio.sleep(_HANDSHAKE_SECONDS)
-    leave(port)
+    leave(ports)
 
 
-def leave(port: int) -> None:
-    """Close what this process listens with on `port`; gRPC goes on to serve the connections that it has."""
-    for listener in _listeners(port):
+def leave(ports: Sequence[int]) -> None:
+    """Close what this process listens with on `ports`; gRPC goes on to serve the connections that it has."""
+    for listener in _listeners(ports):
         with socket.socket() as nothing:
             # gRPC still holds the descriptor and will close it. Were the socket shut down instead, gRPC would take
             # that for an error, and write so to standard error in a form of its own.
             os.dup2(nothing.fileno(), listener.fileno(), inheritable=False)
 
 
-def connections(port: int) -> int:
-    """How many connections to `port` this process has."""
-    return sum(1 for _ in _sockets(port, listening=False))
+def connections(ports: Sequence[int]) -> int:
+    """How many connections to `ports` this process has."""
+    return sum(1 for _ in _sockets(ports, listening=False))
 
 
-def _listeners(port: int) -> Iterator[socket.socket]:
-    return _sockets(port, listening=True)
+def _listeners(ports: Sequence[int]) -> Iterator[socket.socket]:
+    return _sockets(ports, listening=True)
 
 
-def _sockets(port: int, *, listening: bool) -> Iterator[socket.socket]:
-    """The TCP sockets of this process on its own `port`, each lent for one step: gRPC owns them, and names none."""
+def _sockets(ports: Sequence[int], *, listening: bool) -> Iterator[socket.socket]:
+    """The TCP sockets of this process on its own `ports`, each lent for one step: gRPC owns them, and names none."""
     descriptors = Path("/proc/self/fd")
     for descriptor in tuple(descriptors.iterdir()) if descriptors.exists() else ():  # Linux alone has them
         with suppress(OSError):  # something else than a socket, or just closed
             lent = socket.socket(fileno=int(descriptor.name))
             try:
                 is_tcp = lent.family in (socket.AF_INET, socket.AF_INET6) and lent.type == socket.SOCK_STREAM
-                if is_tcp and lent.getsockname()[1] == port and _listens(lent) == listening:
+                if is_tcp and lent.getsockname()[1] in ports and _listens(lent) == listening:
                     yield lent
             finally:
                 lent.detach()

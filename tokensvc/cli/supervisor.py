@@ -3,12 +3,13 @@
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import structlog
 
 from tokensvc.cli import sockets
-from tokensvc.cli.addresses import Address
+from tokensvc.cli.addresses import Address, Endpoints
 from tokensvc.cli.failures import CommandError
 from tokensvc.cli.orders import Orders
 from tokensvc.cli.worker import task
@@ -24,17 +25,22 @@ Start = Callable[[], Awaitable[WorkerProcess]]
 _log = structlog.get_logger(__name__)
 
 
-def supervise(settings: Settings, address: Address) -> None:
-    """Let workers serve at `address` until a signal; fails with CommandError if that cannot be begun."""
-    with sockets.reserved(address) as bound:
+def supervise(settings: Settings, endpoints: Endpoints) -> None:
+    """Let workers serve at `endpoints` until a signal; fails with CommandError if that cannot be begun."""
+    with ExitStack() as stack:
+
+        def reserve(address: Address) -> Address:
+            return stack.enter_context(sockets.reserved(address))
+
+        bound = endpoints.bound(reserve, reserve)
         asyncio.run(Supervisor(settings, bound).run())
 
 
 class Supervisor:
-    """Keeps workers at an address; it serves nothing itself."""
+    """Keeps workers at endpoints; it serves nothing itself."""
 
-    def __init__(self, settings: Settings, address: Address) -> None:
-        self._task = task(settings, address)
+    def __init__(self, settings: Settings, endpoints: Endpoints) -> None:
+        self._task = task(settings, endpoints)
         self._count = settings.workers
         self._grace = settings.shutdown_grace
         self._workers: list[WorkerProcess] = []

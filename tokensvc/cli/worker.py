@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from tokensvc.cli.addresses import Address
+from tokensvc.cli.addresses import Endpoints
 from tokensvc.cli.failures import USAGE, CommandError
 from tokensvc.cli.logs import configure_logs
 from tokensvc.cli.orders import Orders
@@ -21,20 +21,20 @@ HAND_OVER = b"h"
 _STDIN = 0
 
 
-def task(settings: Settings, address: Address) -> bytes:
+def task(settings: Settings, endpoints: Endpoints) -> bytes:
     """What a supervisor writes to a worker first. There are secrets in it, so it is not for arguments or variables."""
-    return pickle.dumps((settings.model_dump(), address))
+    return pickle.dumps((settings.model_dump(), endpoints))
 
 
 def main() -> None:
     """Serve; on standard output say {"serving": facts} when it can be called, or {"failed": why} when it never will."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # these are for the supervisor, though all processes may get them
-    values, address = pickle.load(sys.stdin.buffer)  # noqa: S301 - the supervisor is the process that has started this one
+    values, endpoints = pickle.load(sys.stdin.buffer)  # noqa: S301 - the supervisor is the process that has started this one
     settings = Settings.model_construct(**values)
     configure_logs(settings.log_format, sys.stderr, worker=os.getpid())
     try:
-        _run(settings, address)
+        _run(settings, endpoints)
     except SettingsError as error:
         failure = CommandError(str(error), exit_code=USAGE)
     except CommandError as error:
@@ -45,13 +45,13 @@ def main() -> None:
     sys.exit(failure.exit_code)
 
 
-def _run(settings: Settings, address: Address) -> None:
+def _run(settings: Settings, endpoints: Endpoints) -> None:
     from tokensvc.cli.serving import run_loop, serve  # noqa: PLC0415 - only now are signals as they must be
 
     async def serve_for_supervisor() -> None:
         orders = Orders(signal.SIGTERM)
         asyncio.get_running_loop().add_reader(_STDIN, _listen_to_supervisor, orders)
-        await serve(settings, address, orders, lambda facts: _say("serving", facts))
+        await serve(settings, endpoints, orders, lambda facts: _say("serving", facts))
 
     run_loop(serve_for_supervisor())
 

@@ -10,7 +10,7 @@ from tokensvc.ports import Store
 from tokensvc.rpc.availability import Availability
 from tokensvc.rpc.guard import AnyMethod, Guard
 from tokensvc.rpc.health import Health
-from tokensvc.rpc.standard_services import standard_services
+from tokensvc.rpc.standard_services import health_service, reflection_services
 from tokensvc.services.refusals import Refusals
 
 _LAST_WORDS = 0.2
@@ -22,7 +22,7 @@ _OPTIONS = (
 
 
 class RpcServer:
-    """A grpc.aio server with the given services, health and reflection."""
+    """A grpc.aio server with the given services, health and reflection; if wanted, a second port for health alone."""
 
     def __init__(
         self,
@@ -39,10 +39,11 @@ class RpcServer:
 
         `shares_port` lets several servers listen on one port; `max_connection_age` is in seconds.
         """
-        options: list[tuple[str, int]] = [*_OPTIONS, ("grpc.so_reuseport", shares_port)]
+        self._options: list[tuple[str, int]] = [*_OPTIONS, ("grpc.so_reuseport", shares_port)]
         if max_connection_age is not None:
-            options.append(("grpc.max_connection_age_ms", round(max_connection_age * 1000)))
-        self._server = grpc.aio.server(options=options)
+            self._options.append(("grpc.max_connection_age_ms", round(max_connection_age * 1000)))
+        self._server = grpc.aio.server(options=self._options)
+        self._health_server: grpc.aio.Server | None = None
         self._guard = guard
         names = [descriptor.full_name for descriptor in services]
         self._health = Health(["", *names])
@@ -50,20 +51,31 @@ class RpcServer:
         self._refusals = refusals
         self._beside: list[asyncio.Task[None]] = []
         handlers = [guard.service(descriptor, methods) for descriptor, methods in services.items()]
-        self._server.add_generic_rpc_handlers((*handlers, *standard_services(self._health, names), *extra_handlers))
+        handlers += [health_service(self._health), *reflection_services(names)]
+        self._server.add_generic_rpc_handlers((*handlers, *extra_handlers))
 
     @property
     def counts(self) -> Mapping[str, int]:
         """What pacing has done since it began."""
         return self._guard.counts
 
-    def listen(self, address: str) -> int:
-        """Bind `address` in plaintext; answer the port. Fails with RuntimeError where that cannot be."""
-        return self._server.add_insecure_port(address)
+    def listen(self, address: str, credentials: grpc.ServerCredentials | None = None) -> int:
+        """Bind `address`, in plaintext without `credentials`; answer the port. Fails with RuntimeError if it cannot."""
+        if credentials is None:
+            return self._server.add_insecure_port(address)
+        return self._server.add_secure_port(address, credentials)
+
+    def listen_for_health(self, address: str) -> int:
+        """Bind `address` for the health service and nothing else, in plaintext; answer the port. Fails as `listen`."""
+        self._health_server = grpc.aio.server(options=self._options)
+        self._health_server.add_generic_rpc_handlers((health_service(self._health),))
+        return self._health_server.add_insecure_port(address)
 
     async def start(self) -> None:
         """Begin to serve, and say so in the health service."""
         await self._server.start()
+        if self._health_server is not None:
+            await self._health_server.start()
         await self._health.announce(available=True)
         self._beside = [asyncio.create_task(duty) for duty in (self._availability.follow(), self._refusals.run())]
 
@@ -81,6 +93,8 @@ class RpcServer:
         self._guard.end_waits()
         await self._until_idle(stopping)
         await asyncio.gather(stopping, self._server.stop(None))
+        if self._health_server is not None:
+            await self._health_server.stop(None)
         await self._refusals.flush(last=True)
 
     async def _until_idle(self, stopping: asyncio.Task[None]) -> None:

@@ -16,10 +16,14 @@ _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"]
 _REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"  # the same as v1alpha, which is all that grpcio knows
 
 
-def standard_services(health: Health, names: Sequence[str]) -> Iterator[grpc.GenericRpcHandler]:
-    """The handlers of `health`, and of reflection for the services with these `names` and for themselves."""
+def health_service(health: Health) -> grpc.GenericRpcHandler:
+    """The handler of `health`."""
     methods = {method.name: _health_method(method, getattr(health, method.name)) for method in _HEALTH.methods}
-    yield grpc.method_handlers_generic_handler(_HEALTH.full_name, methods)
+    return grpc.method_handlers_generic_handler(_HEALTH.full_name, methods)
+
+
+def reflection_services(names: Sequence[str]) -> Iterator[grpc.GenericRpcHandler]:
+    """The handlers of reflection for the services with these `names`, for health and for themselves."""
     names = [*names, _HEALTH.full_name, reflection.SERVICE_NAME, _REFLECTION_V1]
     method = grpc.stream_stream_rpc_method_handler(
         _reflecting(reflection.aio.ReflectionServicer(names)),
