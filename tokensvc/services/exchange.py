@@ -26,6 +26,11 @@ class ExchangeOrder:
     scopes: tuple[str, ...] = ()
     access_ttl: int | None = None
 
+    @property
+    def presented(self) -> tuple[str, ...]:
+        """The tokens."""
+        return (self.subject_token, self.actor_token) if self.actor_token else (self.subject_token,)
+
 
 class ExchangeTokens:
     """The use case Exchange."""
@@ -39,8 +44,6 @@ class ExchangeTokens:
     async def exchange(self, call: Call, order: ExchangeOrder) -> TokenSet:
         """Answer the traded token; refuses with RefusedError. Nothing is written but the audit event."""
         call.require(Permission.EXCHANGE)
-        _check_order(order)
-        _check_caller(call)
         attempt = self._attempt(call, order)
         token = decide_exchange(attempt)
         if isinstance(token, Refused):
@@ -50,7 +53,7 @@ class ExchangeTokens:
             raise invalid("subject_token", "the token would be too long; subject_token takes the most of it")
         event = exchanged_event(attempt, token)
         await self._store.commit(Unit(lambda _rows: Effects(None, audit=(event,))))
-        if not all(self._access_tokens.verify(presented) for presented in _presented(order)):
+        if not all(self._access_tokens.verify(presented) for presented in order.presented):
             raise NOT_GOOD.error()  # its key was revoked meanwhile, and what was signed with it must not live on
         return TokenSet(
             text,
@@ -61,6 +64,12 @@ class ExchangeTokens:
         )
 
     def _attempt(self, call: Call, order: ExchangeOrder) -> ExchangeAttempt:
+        bounds.token(order.subject_token, "subject_token")
+        if not order.audiences:
+            raise invalid("audiences", "audiences is required: which service the token is for")
+        audiences, scopes = bounds.audiences(order.audiences), bounds.scopes(order.scopes)
+        bounds.ttl(order.access_ttl, "access_ttl")
+        _check_caller(call)
         caller, now = call.caller, self._clock()
         started_at = call.view.beginning("", caller.client_id, "", now)
         return ExchangeAttempt(
@@ -69,8 +78,8 @@ class ExchangeTokens:
             self._active(call, order.actor_token, now) if order.actor_token else None,
             Origin(new_token_id(self._randomness), caller.client_id, started_at, call.revision),
             now,
-            audiences=bounds.audiences(order.audiences),
-            scopes=bounds.scopes(order.scopes),
+            audiences=audiences,
+            scopes=scopes,
             access_ttl=order.access_ttl,
         )
 
@@ -79,19 +88,6 @@ class ExchangeTokens:
         if token is None:
             raise NOT_GOOD.error()
         return token
-
-
-def _presented(order: ExchangeOrder) -> tuple[str, ...]:
-    return (order.subject_token, order.actor_token) if order.actor_token else (order.subject_token,)
-
-
-def _check_order(order: ExchangeOrder) -> None:
-    bounds.token(order.subject_token, "subject_token")
-    if not order.audiences:
-        raise invalid("audiences", "audiences is required: which service the token is for")
-    bounds.audiences(order.audiences)
-    bounds.scopes(order.scopes)
-    bounds.ttl(order.access_ttl, "access_ttl")
 
 
 def _check_caller(call: Call) -> None:
