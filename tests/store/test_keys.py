@@ -24,6 +24,16 @@ MAC = StoredKey("1", KeyPurpose.REFRESH_MAC, "HS256", NOW + 1, NOW, b"\x00wrappe
 OTHER = StoredKey("k2", KeyPurpose.SIGNING, "EdDSA", NOW, NOW, b"other")
 
 
+class Told:
+    """Notes the keys that it is told."""
+
+    def __init__(self) -> None:
+        self.keys: list[Sequence[StoredKey]] = []
+
+    async def __call__(self, keys: Sequence[StoredKey]) -> None:
+        self.keys.append(keys)
+
+
 async def test_the_first_keys_are_read_back(store: Store) -> None:
     """Every field of a key, its bytes included, is there as it was added."""
     await store.add_first_keys([SIGNING, MAC])
@@ -77,36 +87,36 @@ async def test_a_unit_that_asks_for_no_keys_gets_none(sqlite_store: SqlStore) ->
 async def test_a_change_of_keys_is_in_the_view_and_told_before(store: Store) -> None:
     """Whoever has a view that knows of a change, meets keys that do."""
     await store.add_first_keys([SIGNING])
-    told: list[Sequence[StoredKey]] = []
-    store.watch_keys(told.append)
+    told = Told()
+    store.watch_keys(told)
     assert list((await store.view()).keys) == [SIGNING]
     revision = (await store.commit(changing(OTHER))).revision
     view = await store.view(min_revision=revision)
-    assert list(view.keys) == list(told[-1]) == [SIGNING, OTHER]
+    assert list(view.keys) == list(told.keys[-1]) == [SIGNING, OTHER]
 
 
 async def test_nothing_is_told_while_keys_stay(store: Store) -> None:
     """Other entries of the log do not have the keys read again."""
     await store.add_first_keys([SIGNING])
-    told: list[Sequence[StoredKey]] = []
-    store.watch_keys(told.append)
+    told = Told()
+    store.watch_keys(told)
     await store.view()
-    before = len(told)
+    before = len(told.keys)
     await store.commit(writing(log=(an_entry(),)))
     await store.view()
-    assert len(told) == before
+    assert len(told.keys) == before
 
 
 async def test_another_store_is_told(open_sqlite: Callable[[], SqlStore]) -> None:
     """A node that has not changed the keys itself learns of it with its next view."""
     one, other = open_sqlite(), open_sqlite()
     await one.add_first_keys([SIGNING])
-    told: list[Sequence[StoredKey]] = []
-    other.watch_keys(told.append)
+    told = Told()
+    other.watch_keys(told)
     await other.view()
     await one.commit(changing(OTHER))
     await other.view()
-    assert [list(keys) for keys in told] == [[SIGNING], [SIGNING, OTHER]]
+    assert [list(keys) for keys in told.keys] == [[SIGNING], [SIGNING, OTHER]]
 
 
 @pytest.mark.parametrize("kind", SHARED, ids=lambda kind: kind.name)
