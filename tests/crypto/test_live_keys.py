@@ -1,10 +1,13 @@
 """The keys at work, while those in the database change."""
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from tests.crypto.forging import TOKEN
+from tests.fake_kms import FakeKms
 from tests.fakes import FakeRandomness
 from tests.harness import ISSUER
 from tests.store.samples import a_session
@@ -21,6 +24,11 @@ FIRST = MAKER.first_keys(0)
 HANDLE = bytes(16)
 
 
+def complaining(complaints: list[str]) -> Callable[[StoredKey, RootKeyError], None]:
+    """Complains there."""
+    return lambda key, _error: complaints.append(key.key_id)
+
+
 @pytest.fixture
 def complaints() -> list[str]:
     """The names of the keys that were complained of."""
@@ -30,11 +38,13 @@ def complaints() -> list[str]:
 @pytest.fixture
 def live(complaints: list[str]) -> LiveKeys:
     """The first keys at work."""
+    return LiveKeys(FIRST, MAKER, ISSUER, verified_tokens=10, complain=complaining(complaints))
 
-    def complain(key: StoredKey, _error: RootKeyError) -> None:
-        complaints.append(key.key_id)
 
-    return LiveKeys(FIRST, MAKER, ISSUER, verified_tokens=10, complain=complain)
+@pytest.fixture
+def kms() -> FakeKms:
+    """A KMS that wraps."""
+    return FakeKms()
 
 
 async def test_what_was_verified_before_is_verified_anew(live: LiveKeys) -> None:
@@ -76,7 +86,42 @@ async def test_keys_that_are_known_stay_when_they_do_not_open_any_more(live: Liv
     assert live.refresh_tokens.open(refresh) is None
 
 
-def test_a_start_with_keys_that_do_not_open_fails() -> None:
+async def test_only_what_is_new_is_opened(kms: FakeKms, complaints: list[str]) -> None:
+    """A KMS is asked for a key once, and again when the key was wrapped anew."""
+    maker = KeyMaker(Wrapper(kms), FakeRandomness("kms"))
+    first = maker.first_keys(0)
+    live = LiveKeys(first, maker, ISSUER, verified_tokens=1, complain=complaining(complaints))
+    assert kms.opened == 2
+    await live.take([*first, maker.signing_key("EdDSA")])
+    assert kms.opened == 3
+    text = live.access_tokens.sign(TOKEN)
+    kms.is_away = True
+    await live.take([replace(key, activates_at=key.activates_at + 1) for key in first])
+    assert live.access_tokens.verify(text)
+    assert (kms.opened, complaints) == (3, [])
+
+
+async def test_what_did_not_open_is_tried_again(kms: FakeKms, complaints: list[str]) -> None:
+    """While the KMS is away a new key is complained of; some time after it is back the key is in use."""
+    maker = KeyMaker(Wrapper(kms), FakeRandomness("kms"))
+    first, new = maker.first_keys(0), maker.mac_key(("1",))
+    live = LiveKeys(first, maker, ISSUER, verified_tokens=1, complain=complaining(complaints))
+    kms.is_away = True
+    await live.take([*first, new])
+    assert complaints == [new.key_id]
+    text = live.refresh_tokens.mint(HANDLE, a_session(), RefreshTokenFormat.OPAQUE)
+    kms.is_away = False
+    trying = asyncio.create_task(live.keep_trying(0))
+    async with asyncio.timeout(10):
+        while True:
+            if live.refresh_tokens.mint(HANDLE, a_session(), RefreshTokenFormat.OPAQUE) != text:
+                break
+            await asyncio.sleep(0)
+    trying.cancel()
+    assert kms.opened == 3
+
+
+async def test_a_start_with_keys_that_do_not_open_fails() -> None:
     """Rather no server than one that refuses what the others sign."""
     with pytest.raises(RootKeyError):
         LiveKeys(FIRST, STRANGER, ISSUER, verified_tokens=1, complain=lambda _key, _error: None)

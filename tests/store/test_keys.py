@@ -107,6 +107,27 @@ async def test_nothing_is_told_while_keys_stay(store: Store) -> None:
     assert len(told.keys) == before
 
 
+async def test_a_view_waits_for_the_keys_that_it_knows_of(sqlite_store: SqlStore) -> None:
+    """Meanwhile whoever permits staleness gets the view from before, which knows of nothing that is not in use."""
+    await sqlite_store.add_first_keys([SIGNING])
+    before = (await sqlite_store.view()).revision
+    beginning, in_use = asyncio.Event(), asyncio.Event()
+
+    async def take_a_while(_keys: Sequence[StoredKey]) -> None:
+        beginning.set()
+        await in_use.wait()
+
+    sqlite_store.watch_keys(take_a_while)
+    revision = (await sqlite_store.commit(changing(OTHER))).revision
+    waiting = asyncio.create_task(sqlite_store.view(min_revision=revision))
+    await beginning.wait()
+    stale = await sqlite_store.view(max_staleness=60_000)
+    assert (stale.revision, list(stale.keys)) == (before, [SIGNING])
+    assert not waiting.done()
+    in_use.set()
+    assert list((await waiting).keys) == [SIGNING, OTHER]
+
+
 async def test_another_store_is_told(open_sqlite: Callable[[], SqlStore]) -> None:
     """A node that has not changed the keys itself learns of it with its next view."""
     one, other = open_sqlite(), open_sqlite()

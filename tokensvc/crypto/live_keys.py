@@ -55,7 +55,7 @@ class LiveKeys:
             await self._use()
 
     async def keep_trying(self, interval: float) -> None:
-        """Every `interval` seconds, until cancelled, try what did not open again: a KMS or an HSM may have been away."""
+        """Every `interval` seconds, until cancelled, try what did not open once more: an HSM may have been away."""
         while True:
             await asyncio.sleep(interval)
             if self._signing.failed or self._macs.failed:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from tokensvc.domain.keys import KeyPurpose, RootKeyError
 
-# What a root key has wrapped here has no mark: it begins with 12 random bytes.
+# What a root key has wrapped that is kept here has no mark: it begins with 12 random bytes.
 _MARK = re.compile(rb"tokensvc:([a-z][a-z0-9+.-]{0,31}):")
 
 
@@ -69,7 +69,8 @@ def _opened(wrapped: bytes, binding: str, providers: Sequence[KeyProvider]) -> b
     """What is in `wrapped`; the last provider that could have wrapped it says why it does not open."""
     mark = _MARK.match(wrapped)
     scheme = mark[1].decode() if mark else ""
-    failure = RootKeyError(f"a stored key does not open: no root key is of the kind {scheme or 'that is kept here'}")
+    kind = f"a {scheme}: root key" if scheme else "a root key in base64"
+    failure = RootKeyError(f"a stored key does not open: {kind} has wrapped it, and none is given")
     for provider in providers:
         if provider.scheme == scheme:
             try:

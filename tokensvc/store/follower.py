@@ -143,16 +143,16 @@ class Follower:
             as_of, view = await self._read_everything(began)
             await self._tell(view.keys)
         else:
-            await self._tell(known.keys if tail.keys is None else tail.keys)
+            if tail.keys is not None:
+                await self._tell(tail.keys)
             view = self._take(known, tail, began)
         self._view, self._seen_version, self._synchronised_at = view, version, as_of
         return view
 
     async def _tell(self, keys: Sequence[StoredKey]) -> None:
         """Before the view gets to know of them: while this waits, the view is answered where staleness is permitted."""
-        if keys is not self.told_keys:
-            await self._tell_keys(keys)
-            self.told_keys = keys
+        await self._tell_keys(keys)
+        self.told_keys = keys
 
     async def _tail(self, after: int, began: int) -> tuple[int, Tail | None]:
         """From when the tail is, and the tail; without one everything has to be read again.
