@@ -45,7 +45,7 @@ proto: $(READY) ## Generate the stubs from protos/
 	$(BIN)/python clients/python/generate_stubs.py
 
 lock: $(READY) ## Resolve the newest dependencies into requirements.lock
-	$(BIN)/uv pip compile pyproject.toml clients/python/pyproject.toml --extra dev --extra postgres --universal --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml clients/python/pyproject.toml --extra dev --extra pkcs11 --extra postgres --universal --python-version 3.11 \
 		--generate-hashes --no-emit-package tokensvc-client --no-header --upgrade --quiet --output-file requirements.lock
 
 clean: ## Remove the environment and everything that was generated

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests import postgres_databases
+from tests import postgres_databases, softhsm
 from tests.fakes import FakeClock, FakeRandomness
 from tests.harness import Caller, Service, running_service
 
@@ -30,6 +30,12 @@ def clock() -> FakeClock:
 def randomness() -> FakeRandomness:
     """Chance without surprise."""
     return FakeRandomness()
+
+
+@pytest.fixture(scope="session")
+def hsm(tmp_path_factory: pytest.TempPathFactory) -> softhsm.SoftHsm:
+    """An HSM, where SoftHSM is installed."""
+    return softhsm.set_up(tmp_path_factory.mktemp("softhsm"))
 
 
 @pytest.fixture

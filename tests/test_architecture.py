@@ -33,7 +33,7 @@ LAYERS = {
     "gathering": layer(),
     "sharing": layer("domain"),
     "store": layer("domain ports gathering sharing", "sqlalchemy structlog alembic asyncpg orjson"),
-    "crypto": layer("domain ports", "jwt cryptography orjson"),
+    "crypto": layer("domain ports", "jwt cryptography orjson pkcs11"),
     "rpc": layer(
         "domain ports services gathering sharing", "grpc google grpc_health grpc_reflection tokensvc_pb structlog"
     ),

@@ -11,9 +11,11 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from tokensvc.config import Settings, SettingsError
 from tokensvc.crypto.key_making import KeyMaker
+from tokensvc.crypto.key_providers import open_providers
 from tokensvc.crypto.live_keys import LiveKeys
+from tokensvc.crypto.root_keys import create_root_key, read_root_keys
 from tokensvc.crypto.server_certificate import CertificateFiles
-from tokensvc.crypto.wrapping import Wrapper, create_root_key, load_root_keys, parse_root_keys
+from tokensvc.crypto.wrapping import Wrapper
 from tokensvc.domain.certificate import CertificateError
 from tokensvc.domain.policy import DAY, SECOND
 from tokensvc.ports import Clock, Randomness, Store
@@ -112,7 +114,7 @@ async def upgrade_schema(settings: Settings) -> tuple[str | None, str | None]:
 
 async def open_keys(store: Store, settings: Settings, clock: Clock, randomness: Randomness) -> LiveKeys:
     """Open the keys; a new installation makes its root key and its first keys."""
-    wrapper = Wrapper(*_root_keys(settings, may_create=not await store.keys()))
+    wrapper = _wrapper(settings, may_create=not await store.keys())
     maker = KeyMaker(wrapper, randomness)
     if not await store.keys():
         await store.add_first_keys(maker.first_keys(clock()))
@@ -122,14 +124,15 @@ async def open_keys(store: Store, settings: Settings, clock: Clock, randomness: 
     return keys
 
 
-def _root_keys(settings: Settings, *, may_create: bool) -> list[bytes]:
+def _wrapper(settings: Settings, *, may_create: bool) -> Wrapper:
+    pin = settings.pkcs11_pin.get_secret_value()
     if (given := settings.root_key.get_secret_value()) and settings.root_key_file is None:
-        return parse_root_keys(given, "root_key")
+        return Wrapper(*open_providers(given, "root_key", pin))
     path = settings.root_key_path
     if may_create and not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         create_root_key(path)
-    return load_root_keys(path)
+    return Wrapper(*open_providers(read_root_keys(path), str(path), pin))
 
 
 def duties(
@@ -141,7 +144,7 @@ def duties(
     pruning = retention.run(holder, settings.prune_interval)
     rotation = key_administration(store, keys, settings, clock).run(holder, _KEYS_INTERVAL)
     beats = [beat(store, clock, holder)] if settings.replica_url.get_secret_value() else []
-    return [pruning, rotation, *beats]
+    return [pruning, rotation, keys.keep_trying(_KEYS_INTERVAL), *beats]
 
 
 def key_administration(

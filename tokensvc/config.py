@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     )
     root_key_file: Path | None = Field(None, description="The root keys; DATA_DIR/root.key when not given.")
     root_key: SecretStr = Field(SecretStr(""), description="The root keys themselves, where there is no such file.")
+    pkcs11_pin: SecretStr = Field(
+        SecretStr(""), description="The PIN for a root key in a PKCS#11 token; ps shows a flag to everybody."
+    )
     listen: str = Field("127.0.0.1:50051", description="Address and port to listen on.")
     insecure: bool = Field(default=False, description="Allow plaintext on other addresses than loopback.")
     tls_cert_file: Path | None = Field(

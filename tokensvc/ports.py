@@ -1,7 +1,7 @@
 """Owns the interfaces between the services and what lies outside: the store, the keys, time and chance."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -220,10 +220,10 @@ class Store(Protocol):
     async def keys(self) -> Sequence[StoredKey]:
         """All keys with their wrapped private parts."""
 
-    def watch_keys(self, tell: Callable[[Sequence[StoredKey]], None]) -> None:
+    def watch_keys(self, tell: Callable[[Sequence[StoredKey]], Awaitable[None]]) -> None:
         """Let `tell` know all keys whenever any has changed, before a view that knows of it is answered.
 
-        It is told once at least, and must not fail.
+        It is told once at least, before the first view, and must not fail.
         """
 
     async def add_first_keys(self, keys: Sequence[StoredKey]) -> None:

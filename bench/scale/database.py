@@ -16,8 +16,10 @@ from bench.server import prepare
 from tests.postgres import Postgres
 from tokensvc.app import open_store
 from tokensvc.config import Settings, load_settings
+from tokensvc.crypto.key_providers import open_providers
 from tokensvc.crypto.key_ring import MacKey, open_mac_keys
-from tokensvc.crypto.wrapping import Wrapper, load_root_keys
+from tokensvc.crypto.root_keys import read_root_keys
+from tokensvc.crypto.wrapping import Wrapper
 
 # What ten million sessions want: the pages in use fit into memory, and half an hour lies between two checkpoints.
 _ROOM: Final = {"shared_buffers": "6GB", "max_wal_size": "16GB", "checkpoint_timeout": "30min"}
@@ -142,6 +144,8 @@ def _served(postgres: Postgres, loaded: _Loaded) -> Iterator[Filled]:
 async def _mac(settings: Settings) -> MacKey:
     store = open_store(settings)
     try:
-        return open_mac_keys(await store.keys(), Wrapper(*load_root_keys(settings.root_key_path)))[-1]
+        path = settings.root_key_path
+        wrapper = Wrapper(*open_providers(read_root_keys(path), str(path)))
+        return open_mac_keys(await store.keys(), wrapper)[-1]
     finally:
         await store.close()

@@ -14,6 +14,7 @@ from tests.fakes import FakeRandomness
 from tests.harness import ISSUER
 from tokensvc.crypto.key_making import KeyMaker
 from tokensvc.crypto.key_ring import SigningKey, open_signing_keys
+from tokensvc.crypto.root_keys import RootKey
 from tokensvc.crypto.wrapping import Wrapper
 from tokensvc.domain.access_token import AccessToken, to_claims
 
@@ -39,7 +40,7 @@ Signing = Callable[[bytes], bytes]
 
 def new_key(seed: str = "") -> SigningKey:
     """A key pair of a new installation."""
-    wrapper = Wrapper(bytes(32))
+    wrapper = Wrapper(RootKey(bytes(32)))
     (key,) = open_signing_keys(KeyMaker(wrapper, FakeRandomness(seed)).first_keys(0), wrapper)
     return key
 

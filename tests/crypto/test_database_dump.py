@@ -9,8 +9,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
 from tests.harness import Caller, Service
+from tokensvc.crypto.key_providers import open_providers
 from tokensvc.crypto.key_ring import open_mac_keys, open_signing_keys
-from tokensvc.crypto.wrapping import Wrapper, load_root_keys
+from tokensvc.crypto.root_keys import parse_root_key, read_root_keys
+from tokensvc.crypto.wrapping import Wrapper
 from tokensvc.domain.refresh_token import parse
 
 IDEMPOTENCY_KEY = "canary-idempotency-key"
@@ -79,7 +81,7 @@ async def test_no_access_token_is_stored(dump: Dump) -> None:
 
 async def test_no_private_key_is_stored_in_the_clear(dump: Dump, service: Service) -> None:
     """The signing key's scalar, its DER form and the MAC key are there only as what AES-GCM made of them."""
-    wrapper = Wrapper(*load_root_keys(service.settings.root_key_path))
+    wrapper = Wrapper(*open_providers(read_root_keys(service.settings.root_key_path), ""))
     stored = await service.store.keys()
     (signing,) = open_signing_keys(stored, wrapper)
     assert isinstance(signing.private, ec.EllipticCurvePrivateKey)
@@ -90,7 +92,9 @@ async def test_no_private_key_is_stored_in_the_clear(dump: Dump, service: Servic
 
 async def test_the_root_key_is_not_stored(dump: Dump, service: Service) -> None:
     """The key that opens the keys stands in its own file alone."""
-    assert not any(map(dump.holds, load_root_keys(service.settings.root_key_path)))
+    text = read_root_keys(service.settings.root_key_path).strip()
+    assert not dump.holds(text)
+    assert not dump.holds(parse_root_key(text, ""))
 
 
 async def test_no_client_secret_is_stored(dump: Dump, bff: Caller) -> None:

@@ -9,6 +9,7 @@ from tests.store.samples import NOW, a_session
 from tokensvc.crypto.key_making import KeyMaker
 from tokensvc.crypto.key_ring import MacKey, open_mac_keys, open_signing_keys
 from tokensvc.crypto.refresh_tokens import RefreshTokenFormats
+from tokensvc.crypto.root_keys import RootKey
 from tokensvc.crypto.wrapping import Wrapper
 from tokensvc.domain import refresh_token
 from tokensvc.domain.keys import KeyPurpose
@@ -84,7 +85,7 @@ def test_what_is_no_token_is_refused(text: str) -> None:
 
 def test_a_new_installation_has_one_key_of_each_purpose() -> None:
     """The first keys are used at once, and each installation's are its own."""
-    wrapper = Wrapper(bytes(32))
+    wrapper = Wrapper(RootKey(bytes(32)))
     stored = KeyMaker(wrapper, FakeRandomness("one")).first_keys(5)
     other = KeyMaker(wrapper, FakeRandomness("other")).first_keys(5)
     assert [(key.purpose, key.activates_at, key.created_at) for key in stored] == [

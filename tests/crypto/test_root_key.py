@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tokensvc.crypto.wrapping import create_root_key, load_root_keys
+from tokensvc.crypto.key_providers import open_providers
+from tokensvc.crypto.root_keys import create_root_key, parse_root_key, read_root_keys
 from tokensvc.domain.keys import RootKeyError
 
 KEY = bytes(range(32))
@@ -34,6 +35,13 @@ def written(path: Path, text: str, mode: int = 0o600) -> Path:
     path.write_text(text)
     path.chmod(mode)
     return path
+
+
+def load_root_keys(path: Path) -> list[bytes]:
+    """The root keys in a file, which must all be good ones."""
+    text = read_root_keys(path)
+    assert len(open_providers(text, str(path))) == len(text.split())
+    return [parse_root_key(word, str(path)) for word in text.split()]
 
 
 def test_a_created_key_can_be_loaded(path: Path) -> None:

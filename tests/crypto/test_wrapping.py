@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from tests.fakes import FakeRandomness
 from tokensvc.crypto.key_making import KeyMaker
 from tokensvc.crypto.key_ring import open_mac_keys, open_signing_keys
+from tokensvc.crypto.root_keys import RootKey
 from tokensvc.crypto.wrapping import Wrapper
 from tokensvc.domain.keys import KeyPurpose, RootKeyError, StoredKey
 
-WRAPPER = Wrapper(b"r" * 32)
+OLD, NEW = RootKey(b"r" * 32), RootKey(b"n" * 32)
+WRAPPER = Wrapper(OLD)
 WRAPPED = WRAPPER.wrap(b"a private key", "row 1")
 
 
@@ -46,7 +48,7 @@ def test_the_secret_is_hidden() -> None:
 def test_another_root_key_opens_nothing() -> None:
     """A wrong root key is noticed, not answered with rubbish."""
     with pytest.raises(RootKeyError, match="wrong root key"):
-        Wrapper(b"x" * 32).unwrap(WRAPPED, "row 1")
+        Wrapper(RootKey(b"x" * 32)).unwrap(WRAPPED, "row 1")
 
 
 @pytest.mark.parametrize("binding", ["row 2", "", "row 1 ", "ROW 1"])
@@ -120,14 +122,14 @@ def test_a_stored_key_does_not_show_what_it_wraps() -> None:
 
 def test_any_of_several_root_keys_opens() -> None:
     """While a root key is being replaced both are there; the first one wraps."""
-    both = Wrapper(b"n" * 32, b"r" * 32)
+    both = Wrapper(NEW, OLD)
     assert both.unwrap(WRAPPED, "row 1") == b"a private key"
-    assert Wrapper(b"n" * 32).unwrap(both.wrap(b"another", "row 2"), "row 2") == b"another"
+    assert Wrapper(NEW).unwrap(both.wrap(b"another", "row 2"), "row 2") == b"another"
 
 
 def test_what_is_wrapped_anew_needs_the_first_root_key_alone() -> None:
     """What that has wrapped already stays as it is; another row is refused as ever."""
-    both, new = Wrapper(b"n" * 32, b"r" * 32), Wrapper(b"n" * 32)
+    both, new = Wrapper(NEW, OLD), Wrapper(NEW)
     anew = both.wrapped_anew(WRAPPED, "row 1")
     assert new.unwrap(anew, "row 1") == b"a private key"
     assert both.wrapped_anew(anew, "row 1") == anew

@@ -25,8 +25,10 @@ from tests.rpc.refresh_formats import (
 )
 from tests.rpc.steps import is_active, issue, refresh, revoke
 from tests.rpc.tables import rows_of, tables_of
+from tokensvc.crypto.key_providers import open_providers
 from tokensvc.crypto.key_ring import open_mac_keys
-from tokensvc.crypto.wrapping import Wrapper, load_root_keys
+from tokensvc.crypto.root_keys import parse_root_key, read_root_keys
+from tokensvc.crypto.wrapping import Wrapper
 from tokensvc.domain.policy import RefreshTokenFormat
 from tokensvc.domain.refresh_token import RefreshToken, encode
 from tokensvc.ports import Committed, Unit
@@ -196,7 +198,8 @@ async def test_case_53_no_token_and_no_key_is_in_the_file(
     assert (
         issued.session_id.encode() in data
     )  # which anybody may know: a search that finds nothing else means something
-    keys = [*load_root_keys(service.settings.root_key_path), await _mac_key(service)]
+    root_key = parse_root_key(read_root_keys(service.settings.root_key_path).strip(), "")
+    keys = [root_key, await _mac_key(service)]
     handles = []
     for token in (issued.refresh_token, second.refresh_token, lost[1].refresh_token):
         opened = service.keys.refresh_tokens.open(token)
@@ -262,7 +265,7 @@ async def test_case_53_no_value_of_a_dump_is_a_token(service: Service, app: Call
 
 
 async def _mac_key(service: Service) -> bytes:
-    wrapper = Wrapper(*load_root_keys(service.settings.root_key_path))
+    wrapper = Wrapper(*open_providers(read_root_keys(service.settings.root_key_path), ""))
     return open_mac_keys(await service.store.keys(), wrapper)[0].secret
 
 

@@ -18,7 +18,7 @@ from tests.rpc.steps import introspect, is_active, issue, refresh, sealed
 from tests.rpc.tables import rows_of, tables_of
 from tokensvc.app import open_keys, open_store
 from tokensvc.config import Settings, load_settings
-from tokensvc.crypto.wrapping import create_root_key
+from tokensvc.crypto.root_keys import create_root_key
 from tokensvc.domain.keys import RootKeyError
 
 

@@ -6,6 +6,7 @@ from tests.fakes import FakeClock, FakeRandomness
 from tests.harness import ISSUER, policy_of
 from tokensvc.crypto.key_making import KeyMaker
 from tokensvc.crypto.live_keys import LiveKeys
+from tokensvc.crypto.root_keys import RootKey
 from tokensvc.crypto.wrapping import Wrapper
 from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.keys import RootKeyError, StoredKey
@@ -25,7 +26,7 @@ CALLER_PERMISSIONS = frozenset(Permission) - {Permission.ADMIN}
 
 def new_keys(now: int = 0) -> LiveKeys:
     """The keys of a new installation, without a database."""
-    wrapper = Wrapper(bytes(32))
+    wrapper = Wrapper(RootKey(bytes(32)))
     maker = KeyMaker(wrapper, FakeRandomness("keys"))
 
     def complain(key: StoredKey, error: RootKeyError) -> None:

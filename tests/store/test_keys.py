@@ -24,6 +24,16 @@ MAC = StoredKey("1", KeyPurpose.REFRESH_MAC, "HS256", NOW + 1, NOW, b"\x00wrappe
 OTHER = StoredKey("k2", KeyPurpose.SIGNING, "EdDSA", NOW, NOW, b"other")
 
 
+class Told:
+    """Notes the keys that it is told."""
+
+    def __init__(self) -> None:
+        self.keys: list[Sequence[StoredKey]] = []
+
+    async def __call__(self, keys: Sequence[StoredKey]) -> None:
+        self.keys.append(keys)
+
+
 async def test_the_first_keys_are_read_back(store: Store) -> None:
     """Every field of a key, its bytes included, is there as it was added."""
     await store.add_first_keys([SIGNING, MAC])
@@ -77,36 +87,57 @@ async def test_a_unit_that_asks_for_no_keys_gets_none(sqlite_store: SqlStore) ->
 async def test_a_change_of_keys_is_in_the_view_and_told_before(store: Store) -> None:
     """Whoever has a view that knows of a change, meets keys that do."""
     await store.add_first_keys([SIGNING])
-    told: list[Sequence[StoredKey]] = []
-    store.watch_keys(told.append)
+    told = Told()
+    store.watch_keys(told)
     assert list((await store.view()).keys) == [SIGNING]
     revision = (await store.commit(changing(OTHER))).revision
     view = await store.view(min_revision=revision)
-    assert list(view.keys) == list(told[-1]) == [SIGNING, OTHER]
+    assert list(view.keys) == list(told.keys[-1]) == [SIGNING, OTHER]
 
 
 async def test_nothing_is_told_while_keys_stay(store: Store) -> None:
     """Other entries of the log do not have the keys read again."""
     await store.add_first_keys([SIGNING])
-    told: list[Sequence[StoredKey]] = []
-    store.watch_keys(told.append)
+    told = Told()
+    store.watch_keys(told)
     await store.view()
-    before = len(told)
+    before = len(told.keys)
     await store.commit(writing(log=(an_entry(),)))
     await store.view()
-    assert len(told) == before
+    assert len(told.keys) == before
+
+
+async def test_a_view_waits_for_the_keys_that_it_knows_of(sqlite_store: SqlStore) -> None:
+    """Meanwhile whoever permits staleness gets the view from before, which knows of nothing that is not in use."""
+    await sqlite_store.add_first_keys([SIGNING])
+    before = (await sqlite_store.view()).revision
+    beginning, in_use = asyncio.Event(), asyncio.Event()
+
+    async def take_a_while(_keys: Sequence[StoredKey]) -> None:
+        beginning.set()
+        await in_use.wait()
+
+    sqlite_store.watch_keys(take_a_while)
+    revision = (await sqlite_store.commit(changing(OTHER))).revision
+    waiting = asyncio.create_task(sqlite_store.view(min_revision=revision))
+    await beginning.wait()
+    stale = await sqlite_store.view(max_staleness=60_000)
+    assert (stale.revision, list(stale.keys)) == (before, [SIGNING])
+    assert not waiting.done()
+    in_use.set()
+    assert list((await waiting).keys) == [SIGNING, OTHER]
 
 
 async def test_another_store_is_told(open_sqlite: Callable[[], SqlStore]) -> None:
     """A node that has not changed the keys itself learns of it with its next view."""
     one, other = open_sqlite(), open_sqlite()
     await one.add_first_keys([SIGNING])
-    told: list[Sequence[StoredKey]] = []
-    other.watch_keys(told.append)
+    told = Told()
+    other.watch_keys(told)
     await other.view()
     await one.commit(changing(OTHER))
     await other.view()
-    assert [list(keys) for keys in told] == [[SIGNING], [SIGNING, OTHER]]
+    assert [list(keys) for keys in told.keys] == [[SIGNING], [SIGNING, OTHER]]
 
 
 @pytest.mark.parametrize("kind", SHARED, ids=lambda kind: kind.name)

@@ -53,6 +53,8 @@ def rewrap(settings: Settings) -> int:
     from tokensvc import app  # noqa: PLC0415 - see above
 
     async def work(store: Store) -> int:
+        if not await store.keys():
+            return 0  # to open the keys would make the first ones
         keys = await app.open_keys(store, settings, app.system_clock, os.urandom)
         return await app.key_administration(store, keys, settings).rewrap()
 

@@ -1,73 +1,35 @@
-"""Owns the root keys and how private keys are wrapped with them: AES-256-GCM, bound to the row that holds them."""
+"""Owns how private keys are wrapped: who does it, how that can be seen from what is stored, and what it is bound to."""
 
-import base64
-import binascii
-import os
-import stat
-import tempfile
+import re
+from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from typing import Protocol
 
 from tokensvc.domain.keys import KeyPurpose, RootKeyError
 
-ROOT_KEY_BYTES = 32
-_NONCE_BYTES = 12
+# What a root key has wrapped that is kept here has no mark: it begins with 12 random bytes.
+_MARK = re.compile(rb"tokensvc:([a-z][a-z0-9+.-]{0,31}):")
 
 
-def load_root_keys(path: Path) -> list[bytes]:
-    """Read the root keys from `path`, which its owner alone may read; see `parse_root_keys`."""
-    try:
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode):
-            raise RootKeyError(f"the root key is not in a regular file: {path}")
-        text = path.read_text()
-    except OSError as error:
-        raise RootKeyError(f"cannot read the root key: {error.strerror}: {path}") from error
-    except ValueError as error:
-        raise RootKeyError(f"the root key is not base64: {path}") from error
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise RootKeyError(f"others can read the root key; run: chmod 600 {path}")
-    return parse_root_keys(text, str(path))
+class KeyProvider(Protocol):
+    """Wraps what is secret in the database: a root key here, or one in a KMS or an HSM that never leaves it.
 
+    It may be used from several threads at once. It may wait, for seconds at the most. What goes wrong fails with
+    RootKeyError, in one sentence that repeats no secret.
+    """
 
-def parse_root_keys(text: str, place: str) -> list[bytes]:
-    """Read root keys, each 32 bytes in base64 on a line of its own. The first one wraps, all of them open."""
-    try:
-        keys = [base64.b64decode(line, validate=True) for line in text.split()]
-    except (binascii.Error, ValueError) as error:
-        raise RootKeyError(f"the root key is not base64: {place}") from error
-    if not keys or any(len(key) != ROOT_KEY_BYTES for key in keys):
-        raise RootKeyError(f"the root key is not {ROOT_KEY_BYTES} bytes: {place}")
-    return keys
+    @property
+    def scheme(self) -> str:
+        """Marks what it has wrapped: the scheme of the URIs that name such keys (RFC 3986 section 3.1), in lower case.
 
+        It is empty for root keys that are no URIs.
+        """
 
-def create_root_key(path: Path) -> None:
-    """Write a new root key to `path` unless there is a file already; complete or not at all, mode 0600."""
-    # A name of its own for each attempt: what one left behind that died half-way does not stop the next.
-    descriptor, scratch = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(base64.b64encode(os.urandom(ROOT_KEY_BYTES)).decode() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(scratch, path)  # fails if another process was first
-    except FileExistsError:
-        pass
-    finally:
-        Path(scratch).unlink()
-    _sync_directory(path.parent)
+    def wrap(self, secret: bytes, binding: str) -> bytes:
+        """Encrypt `secret` so that it opens with the same `binding` alone."""
 
-
-def _sync_directory(path: Path) -> None:
-    """Make a new name in `path` durable: keys that the database keeps must not outlive the one that opens them."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    def unwrap(self, wrapped: bytes, binding: str) -> bytes:
+        """Decrypt; fails if another key has wrapped it, for another binding, or if it was changed."""
 
 
 def binding(purpose: KeyPurpose, key_id: str, algorithm: str) -> str:
@@ -76,29 +38,43 @@ def binding(purpose: KeyPurpose, key_id: str, algorithm: str) -> str:
 
 
 class Wrapper:
-    """Wraps private keys under the first of some root keys, and opens what any of them has wrapped.
+    """Wraps private keys by the first of some providers, and opens what any of them has wrapped.
 
     `binding` names the row: a key that was moved to another does not open.
     """
 
-    def __init__(self, root_key: bytes, *others: bytes) -> None:
-        self._ciphers = [AESGCM(key) for key in (root_key, *others)]
+    def __init__(self, first: KeyProvider, *others: KeyProvider) -> None:
+        self._first = first
+        self._providers = (first, *others)
 
     def wrap(self, secret: bytes, binding: str) -> bytes:
         """Encrypt `secret` for the row named by `binding`."""
-        nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._ciphers[0].encrypt(nonce, secret, binding.encode())
+        scheme = self._first.scheme
+        mark = f"tokensvc:{scheme}:".encode() if scheme else b""
+        return mark + self._first.wrap(secret, binding)
 
     def unwrap(self, wrapped: bytes, binding: str) -> bytes:
-        """Decrypt; fails with RootKeyError under other root keys or for another row."""
-        for cipher in self._ciphers:
-            with suppress(InvalidTag, ValueError):  # ValueError: too short to hold a nonce
-                return cipher.decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], binding.encode())
-        raise RootKeyError("a stored key does not open: wrong root key, or the row was changed")
+        """Decrypt; fails with RootKeyError if no provider can, or for another row."""
+        return _opened(wrapped, binding, self._providers)
 
     def wrapped_anew(self, wrapped: bytes, binding: str) -> bytes:
-        """The same secret under the first root key; as it is if that has wrapped it."""
-        with suppress(InvalidTag, ValueError):
-            self._ciphers[0].decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], binding.encode())
+        """The same secret wrapped by the first provider; as it is if that has wrapped it."""
+        with suppress(RootKeyError):
+            _opened(wrapped, binding, (self._first,))
             return wrapped
         return self.wrap(self.unwrap(wrapped, binding), binding)
+
+
+def _opened(wrapped: bytes, binding: str, providers: Sequence[KeyProvider]) -> bytes:
+    """What is in `wrapped`; the last provider that could have wrapped it says why it does not open."""
+    mark = _MARK.match(wrapped)
+    scheme = mark[1].decode() if mark else ""
+    kind = f"a {scheme}: root key" if scheme else "a root key in base64"
+    failure = RootKeyError(f"a stored key does not open: {kind} has wrapped it, and none is given")
+    for provider in providers:
+        if provider.scheme == scheme:
+            try:
+                return provider.unwrap(wrapped[mark.end() if mark else 0 :], binding)
+            except RootKeyError as error:
+                failure = error
+    raise failure

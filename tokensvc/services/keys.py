@@ -12,7 +12,7 @@ from tokensvc.domain.client import Permission
 from tokensvc.domain.effects import Effects, Refused
 from tokensvc.domain.errors import Reason, RefusedError, invalid
 from tokensvc.domain.key_changes import NO_SUCH_KEY, Rotation, is_due, revoke, rewrap, rotate, settle
-from tokensvc.domain.keys import KeyPurpose, KeyState, StoredKey, of_purpose, state_of, used_at
+from tokensvc.domain.keys import KeyPurpose, KeyState, RootKeyError, StoredKey, of_purpose, state_of, used_at
 from tokensvc.domain.policy import SECOND
 from tokensvc.ports import Clock, KeyMaker, Rows, Store, Unit
 from tokensvc.services.call import Call
@@ -138,13 +138,17 @@ class KeyAdministration:
     async def _new(
         self, purpose: KeyPurpose, algorithm: str, keys: Sequence[StoredKey], caller: str, lead: int
     ) -> Rotation:
-        if purpose is KeyPurpose.SIGNING:
-            newest = of_purpose(keys, purpose)[-1]
-            # In a thread: primes take a while to find.
-            key = await asyncio.to_thread(self._maker.signing_key, algorithm or newest.algorithm)
-        else:
-            taken = {key.key_id for key in keys if key.purpose is purpose and key.wrapped}
-            key = self._maker.mac_key(taken)
+        # In threads: primes take a while to find, and who wraps may have to be waited for.
+        try:
+            if purpose is KeyPurpose.SIGNING:
+                newest = of_purpose(keys, purpose)[-1]
+                key = await asyncio.to_thread(self._maker.signing_key, algorithm or newest.algorithm)
+            else:
+                taken = {key.key_id for key in keys if key.purpose is purpose and key.wrapped}
+                key = await asyncio.to_thread(self._maker.mac_key, taken)
+        except RootKeyError as error:
+            _log.error("a new key cannot be wrapped", purpose=purpose.value, error=str(error))
+            raise RefusedError(Reason.STORE_UNAVAILABLE, "new keys cannot be wrapped at present") from error
         now = self._clock()
         return Rotation(replace(key, created_at=now, activates_at=now + lead), now, caller)
 

@@ -1,7 +1,7 @@
 """Owns the view of the log that a node answers from, and how fresh it is."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -20,11 +20,11 @@ _SEVERAL = 3
 AsOf = Callable[[Connection, int], int]
 """Answers from when the state is that a look finds; it is asked first, with the moment at which the look began."""
 
-TellKeys = Callable[[Sequence[StoredKey]], None]
+TellKeys = Callable[[Sequence[StoredKey]], Awaitable[None]]
 """Is told of all keys when any has changed; never fails."""
 
 
-def _tell_nobody(_keys: Sequence[StoredKey]) -> None:
+async def _tell_nobody(_keys: Sequence[StoredKey]) -> None:
     """What happens until somebody watches."""
 
 
@@ -141,13 +141,18 @@ class Follower:
         as_of, tail = await self._tail(known.revision, began) if known else (began, None)
         if known is None or tail is None:
             as_of, view = await self._read_everything(began)
+            await self._tell(view.keys)
         else:
+            if tail.keys is not None:
+                await self._tell(tail.keys)
             view = self._take(known, tail, began)
-        if view.keys is not self.told_keys:
-            self._tell_keys(view.keys)
-            self.told_keys = view.keys
         self._view, self._seen_version, self._synchronised_at = view, version, as_of
         return view
+
+    async def _tell(self, keys: Sequence[StoredKey]) -> None:
+        """Before the view gets to know of them: while this waits, the view is answered where staleness is permitted."""
+        await self._tell_keys(keys)
+        self.told_keys = keys
 
     async def _tail(self, after: int, began: int) -> tuple[int, Tail | None]:
         """From when the tail is, and the tail; without one everything has to be read again.

@@ -1,7 +1,7 @@
 """Owns the store in memory: the same semantics without a database, for tests and for reading."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from tokensvc.domain.client import Client
@@ -27,7 +27,8 @@ class MemoryStore:
         self._barriers: dict[BarrierKey, Barrier] = {}
         self._leases: dict[str, tuple[str, int]] = {}
         self._view = View()
-        self._tell_keys: Callable[[Sequence[StoredKey]], None] | None = None
+        self._tell_keys: Callable[[Sequence[StoredKey]], Awaitable[None]] | None = None
+        self._told_keys: Sequence[StoredKey] | None = None
         self._audit = MemoryTrail()
         self._commits = GroupCommit(self._transact, linger=0)
 
@@ -37,6 +38,10 @@ class MemoryStore:
 
     async def view(self, *, min_revision: int = 0, max_staleness: int = 0) -> View:  # noqa: ARG002 - never stale
         """As the port says."""
+        keys = self._view.keys
+        if self._tell_keys and keys is not self._told_keys:
+            await self._tell_keys(keys)
+            self._told_keys = keys
         if self._view.revision < min_revision:
             raise RefusedError(Reason.STORE_UNAVAILABLE, "the log has not reached min_revision")
         return self._view
@@ -68,19 +73,13 @@ class MemoryStore:
         """As the port says."""
         return list(self._view.keys)
 
-    def watch_keys(self, tell: Callable[[Sequence[StoredKey]], None]) -> None:
+    def watch_keys(self, tell: Callable[[Sequence[StoredKey]], Awaitable[None]]) -> None:
         """As the port says."""
         self._tell_keys = tell
-        tell(self._view.keys)
 
     async def add_first_keys(self, keys: Sequence[StoredKey]) -> None:
         """As the port says."""
-        self._keep_keys(self._view.keys or keys)
-
-    def _keep_keys(self, keys: Sequence[StoredKey]) -> None:
-        self._view.keys = list(keys)
-        if self._tell_keys:
-            self._tell_keys(self._view.keys)
+        self._view.keys = list(self._view.keys or keys)
 
     async def prune(self, now: int, limit: int, audit_before: int = 0) -> Counter[str]:
         """As the port says; only sessions and audit events take room here."""
@@ -135,7 +134,7 @@ class MemoryStore:
         self._clients = {client_id: client for client_id, client in now.items() if client is not None}
         self._view.clients = dict(self._clients)
         if rows.changed_keys:
-            self._keep_keys(rows.keys())
+            self._view.keys = list(rows.keys())
         for entry in rows.numbered_log(head):
             self._view.apply(entry)
             if entry.kind in BARRIERS:

@@ -1,7 +1,7 @@
 """Owns the store over an SQL database."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -114,7 +114,7 @@ class SqlStore:
         """As the port says."""
         return await self._database.read(read_keys)
 
-    def watch_keys(self, tell: Callable[[Sequence[StoredKey]], None]) -> None:
+    def watch_keys(self, tell: Callable[[Sequence[StoredKey]], Awaitable[None]]) -> None:
         """As the port says."""
         self._follower.watch_keys(tell)
 
