@@ -3,7 +3,7 @@
 import os
 import secrets
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -166,8 +166,12 @@ def build_server(
     extra_handlers: Sequence[grpc.GenericRpcHandler] = (),
     *,
     refusal_interval: float = INTERVAL,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> RpcServer:
-    """Put the service together; it does not listen yet. Refusals are recorded every `refusal_interval` seconds."""
+    """Put the service together; it does not listen yet.
+
+    Refusals are recorded every `refusal_interval` seconds; rate limits go by `monotonic`, also in seconds.
+    """
     minter = AccessTokenMinter(keys.access_tokens, randomness, settings.issuer)
     administration = key_administration(store, keys, settings, clock)
     tokens = TokenService(
@@ -185,7 +189,16 @@ def build_server(
     }
     refusals = Refusals(store, keys.refresh_tokens, clock, interval=refusal_interval)
     return RpcServer(
-        Guard(store, refusals, clock, pace=settings.pace_ms / 1000, refusal_delay=settings.refusal_delay),
+        Guard(
+            store,
+            refusals,
+            clock,
+            monotonic,
+            pace=settings.pace_ms / 1000,
+            refusal_delay=settings.refusal_delay,
+            max_concurrent_rpcs=settings.max_concurrent_rpcs,
+            max_streams=settings.max_streams,
+        ),
         services,
         extra_handlers,
         store=store,

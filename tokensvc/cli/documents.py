@@ -61,6 +61,7 @@ def client_document(client: Client) -> Document:
         "acts_for": sorted(client.acts_for),
         "audiences": sorted(client.audiences),
         "token_policy": _policy_document(client.policy),
+        "rate_limit": asdict(client.rate_limit),
         "created_at": moment(client.created_at),
         "updated_at": moment(client.updated_at),
     }

@@ -9,12 +9,13 @@ from tokensvc_pb.v1 import client_service_pb2 as pb
 from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.client_fields import CHANGEABLE, value_at
 from tokensvc.domain.errors import Reason, RefusedError, invalid
+from tokensvc.domain.rate_limit import NO_LIMIT, RateLimit
 from tokensvc.rpc import convert
 from tokensvc.rpc.policy_messages import Choices, policy_message, policy_of
 
 PERMISSIONS = Choices(pb.Permission, Permission)
 
-_LATER = ("keys", "rate_limit", "exchange_policy")
+_LATER = ("keys", "exchange_policy")
 _FIELDS: Any = pb.Client.DESCRIPTOR
 _FIXED = ("client_id", "type", "created_at", "updated_at")
 
@@ -36,6 +37,7 @@ def client_of(message: pb.Client) -> Client:
         acts_for=frozenset(message.acts_for),
         audiences=frozenset(message.audiences),
         policy=policy,
+        rate_limit=RateLimit(message.rate_limit.per_second, message.rate_limit.burst),
     )
 
 
@@ -100,6 +102,11 @@ def client_message(client: Client) -> pb.Client:
         audiences=sorted(client.audiences),
         token_policy=policy_message(client.policy),
         auth_method=pb.CLIENT_AUTH_METHOD_SECRET if confidential else pb.CLIENT_AUTH_METHOD_UNSPECIFIED,
+        rate_limit=_rate_limit_message(client.rate_limit),
         created_at=convert.timestamp(client.created_at),
         updated_at=convert.timestamp(client.updated_at),
     )
+
+
+def _rate_limit_message(limit: RateLimit) -> pb.RateLimit | None:
+    return None if limit == NO_LIMIT else pb.RateLimit(per_second=limit.per_second, burst=limit.burst)

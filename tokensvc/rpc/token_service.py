@@ -7,9 +7,10 @@ from tokensvc_pb.v1 import token_service_pb2 as pb
 
 from tokensvc.domain.errors import RefusedError, invalid
 from tokensvc.rpc import convert, introspected
-from tokensvc.rpc.guard import Method
+from tokensvc.rpc.guard import LONGEST_STALENESS, Method
+from tokensvc.rpc.message_bytes import MOST_BYTES_OF_ANY
 from tokensvc.services.call import Call
-from tokensvc.services.introspect import ANY_PURPOSE, STRONG, Freshness, IntrospectTokens, Purpose
+from tokensvc.services.introspect import ANY_PURPOSE, MOST_TOKENS, STRONG, Freshness, IntrospectTokens, Purpose
 from tokensvc.services.issue import IssueOrder, IssueTokens
 from tokensvc.services.refresh import RefreshOrder, RefreshTokensOfSession
 from tokensvc.services.revoke import (
@@ -22,7 +23,7 @@ from tokensvc.services.revoke import (
     TokenTarget,
 )
 
-_LONGEST_STALENESS = 10_000  # the caller itself is recognised from that view: it must not call for ever after its end
+_TOKENS_OF_A_CALL = 10  # of a batch, for a rate limit: a token in it costs a small part of a call of its own
 
 DESCRIPTOR = pb.DESCRIPTOR.services_by_name["TokenService"]
 
@@ -43,7 +44,12 @@ class TokenService:
             "Refresh": Method(self.refresh),
             "Revoke": Method(self.revoke),
             "Introspect": Method(self.introspect, max_staleness=_permitted_staleness, at_once=self.introspect_at_once),
-            "BatchIntrospect": Method(self.batch_introspect, max_staleness=_permitted_staleness),
+            "BatchIntrospect": Method(
+                self.batch_introspect,
+                max_staleness=_permitted_staleness,
+                calls=_calls_of_batch,
+                most_bytes=MOST_BYTES_OF_ANY,
+            ),
         }
 
     async def issue(self, call: Call, request: pb.IssueRequest) -> pb.IssueResponse:
@@ -99,14 +105,20 @@ class TokenService:
 
     async def batch_introspect(self, call: Call, request: pb.BatchIntrospectRequest) -> pb.BatchIntrospectResponse:
         """RFC 7662 for many tokens at once."""
-        tokens = tuple(request.tokens)  # reading the field makes every string anew
-        return introspected.batch_answer(*await self.introspecting.introspect_all(call, tokens, _freshness(request)))
+        # Reading the field makes every string anew; one more than may be shows that they are too many.
+        tokens = tuple(request.tokens[: MOST_TOKENS + 1])
+        found, revision = await self.introspecting.introspect_all(call, tokens, _freshness(request))
+        return await introspected.batch_answer(found, revision)
 
 
 def _asked(request: pb.IntrospectRequest) -> tuple[str, Purpose, Freshness]:
     convert.refuse_proof(request, "dpop")
     scopes, audience = request.required_scopes, request.audience
     return request.token, Purpose(tuple(scopes), audience) if scopes or audience else ANY_PURPOSE, _freshness(request)
+
+
+def _calls_of_batch(request: pb.BatchIntrospectRequest) -> int:
+    return -(-len(request.tokens) // _TOKENS_OF_A_CALL) or 1
 
 
 def _permitted_staleness(request: pb.IntrospectRequest | pb.BatchIntrospectRequest) -> int:
@@ -123,7 +135,7 @@ def _max_staleness(request: pb.IntrospectRequest | pb.BatchIntrospectRequest) ->
     staleness = convert.span_of(request, "max_staleness") or 0
     if staleness < 0:
         raise invalid("max_staleness", "max_staleness is negative")
-    return min(staleness, _LONGEST_STALENESS)
+    return min(staleness, LONGEST_STALENESS)
 
 
 def _freshness(request: pb.IntrospectRequest | pb.BatchIntrospectRequest) -> Freshness:

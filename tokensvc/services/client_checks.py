@@ -18,6 +18,7 @@ from tokensvc.domain.policy import (
     SenderConstraint,
     TokenPolicy,
 )
+from tokensvc.domain.rate_limit import LEAST_PER_SECOND, MOST_BURST, MOST_PER_SECOND, NO_LIMIT, RateLimit
 
 _MOST_CLIENTS = 1000
 _WITH_AN_INTERVAL = (Rotation.PERIODIC, Rotation.SELECTIVE)
@@ -34,6 +35,7 @@ def checked(client: Client, *, confidential: bool) -> Client:
         raise invalid("permissions", "a public client cannot call, so it has no permissions")
     _check_clients(client.acts_for, "acts_for")
     bounds.audiences(sorted(client.audiences), "audiences")
+    _check_rate_limit(client.rate_limit, confidential=confidential)
     return replace(client, policy=_checked_policy(client.policy))
 
 
@@ -92,6 +94,19 @@ def _check_stateless(policy: TokenPolicy) -> None:
 def _check_binding(binding: BindingPolicy) -> None:
     _check_number(binding.ipv4_prefix_length, "binding.ipv4_prefix_length", 1, 32)
     _check_number(binding.ipv6_prefix_length, "binding.ipv6_prefix_length", 1, 128)
+
+
+def _check_rate_limit(limit: RateLimit, *, confidential: bool) -> None:
+    if limit == NO_LIMIT:
+        return
+    if not confidential:
+        raise invalid("rate_limit", "a public client cannot call, so it has no rate_limit")
+    if not limit.per_second:
+        raise invalid("rate_limit.burst", "burst goes with a per_second")
+    if not LEAST_PER_SECOND <= limit.per_second <= MOST_PER_SECOND:  # nor is NaN, which a double can be
+        raise invalid("rate_limit.per_second", f"per_second is not between {LEAST_PER_SECOND} and {MOST_PER_SECOND}")
+    if not 0 <= limit.burst <= MOST_BURST:
+        raise invalid("rate_limit.burst", f"burst is not between 0 and {MOST_BURST}")
 
 
 def _check_span(value: int, name: str, least: int, most: int) -> None:
