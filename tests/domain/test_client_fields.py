@@ -9,9 +9,10 @@ from tokensvc_pb.v1 import client_service_pb2 as pb
 from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.client_fields import CHANGEABLE, LEAVES, changed, differences, value_at
 from tokensvc.domain.policy import MINUTE, BindingAction, BindingPolicy, Rotation, TokenPolicy
+from tokensvc.domain.rate_limit import RateLimit
 
 NOT_CHANGED = {"client_id", "type", "created_at", "updated_at"}
-NOT_OFFERED = {"auth_method", "keys", "rate_limit", "exchange_policy"}
+NOT_OFFERED = {"auth_method", "keys", "exchange_policy"}
 EXAMPLES: dict[str, Any] = {
     "name": "Another",
     "disabled": True,
@@ -23,6 +24,8 @@ EXAMPLES: dict[str, Any] = {
     "token_policy.scopes": ("write",),
     "token_policy.binding": BindingPolicy(ip=BindingAction.AUDIT, ipv4_prefix_length=16),
     "token_policy.binding.user_agent": BindingAction.REJECT,
+    "rate_limit": RateLimit(5, 10),
+    "rate_limit.per_second": 0.5,
 }
 
 
@@ -68,4 +71,4 @@ def test_equal_clients_do_not_differ() -> None:
 
 def test_wholes_are_changeable_too() -> None:
     """A message can be replaced as a whole."""
-    assert CHANGEABLE - set(LEAVES) == {"token_policy", "token_policy.binding"}
+    assert CHANGEABLE - set(LEAVES) == {"token_policy", "token_policy.binding", "rate_limit"}

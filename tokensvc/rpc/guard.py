@@ -11,14 +11,14 @@ import grpc
 import structlog
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from tokensvc.domain.errors import Reason, RefusedError, overloaded
 from tokensvc.domain.view import View
 from tokensvc.ports import Clock, Store
 from tokensvc.rpc.caller import Callers
 from tokensvc.rpc.incoming import Context, Rpc, Serve, in_time
-from tokensvc.rpc.message_bytes import MOST_BYTES, READ_FOR_ALL, Read, check_length, reader, writer
+from tokensvc.rpc.message_bytes import MOST_BYTES, READ_FOR_ALL, Read, check_length, not_a_message, writer
 from tokensvc.rpc.pacing import Pacer
 from tokensvc.rpc.rate_limits import RateLimits, Seconds
 from tokensvc.rpc.refusal_delay import MOST_WAITING, RefusalDelay
@@ -88,7 +88,7 @@ class Guard:
         self._answers = Pacer(pace, _nothing)
         self._delay = RefusalDelay(refusal_delay)
         self._rates = RateLimits(monotonic)
-        self._most = max_concurrent_rpcs
+        self.most = max_concurrent_rpcs  # RPCs that are worked on at a time
         self._turned_away = Counter(dict.fromkeys(_TURNED_AWAY.values(), 0))
         self.under_way = 0  # RPCs whose answer is not ready
 
@@ -101,7 +101,7 @@ class Guard:
     @property
     def capacity(self) -> int:
         """How many RPCs may be there at once: those that are worked on, refusals that wait, and streams."""
-        return self._most + MOST_WAITING + self._streams.most
+        return self.most + MOST_WAITING + self._streams.most
 
     def end_waits(self) -> None:
         """End all answers that are streams, without an error; give those that wait, and let none wait from now on."""
@@ -114,7 +114,7 @@ class Guard:
         return grpc.method_handlers_generic_handler(descriptor.full_name, handlers)
 
     def _rpc(self, descriptor: MethodDescriptor, method: AnyMethod | None) -> "grpc.RpcMethodHandler[Any, Any]":
-        read = reader(message_factory.GetMessageClass(descriptor.input_type))
+        read = message_factory.GetMessageClass(descriptor.input_type).FromString
         write = writer(message_factory.GetMessageClass(descriptor.output_type))
         handler = self._handler(descriptor.name, self._serving(method, read)) if method else _not_implemented
         if descriptor.server_streaming:
@@ -124,7 +124,7 @@ class Guard:
     def _handler(self, name: str, serve: Serve) -> Handler:
         async def handle(data: bytes, context: Context) -> Any:
             rpc = Rpc(data, context)
-            if self.under_way >= self._most and self._is_full():
+            if self.under_way >= self.most and self._is_full():
                 return await self._turn_away(rpc)
             self.under_way += 1
             try:
@@ -133,6 +133,8 @@ class Guard:
                 except RefusedError as error:
                     self._note(name, error, rpc)
                     refusal = error.with_traceback(None)  # its frames would be kept with it, and it may have to wait
+                except DecodeError:  # of the request: nothing else is read here that others have written
+                    refusal = not_a_message()
                 except Exception as error:  # noqa: BLE001 - the one place where a defect is kept from the wire
                     refusal = _defect(error)
                 await self._refuse(rpc, refusal)
@@ -143,7 +145,7 @@ class Guard:
 
     def _is_full(self) -> bool:
         """Whether as many RPCs are worked on as may be; refusals that wait, and streams, have bounds of their own."""
-        return self.under_way - self._delay.waiting - self._streams.open >= self._most
+        return self.under_way - self._delay.waiting - self._streams.open >= self.most
 
     async def _turn_away(self, rpc: Rpc) -> None:
         """Refuse without a look at what is asked and who asks; those turned away together are answered together."""

@@ -11,27 +11,17 @@ READ_FOR_ALL: Final = 16 * 1024
 """Bytes of a request that is read whoever sends it; a longer one is read when its caller is recognised."""
 
 MOST_BYTES: Final = 128 * 1024
-"""Bytes of a request: two tokens of the longest kind, and names and claims at their limits."""
+"""Bytes of a request: names and claims at their limits, and room to grow."""
+
+MOST_BYTES_WITH_A_TOKEN: Final = 2 * 1024 * 1024
+"""Bytes of a request about a token: what is far too long to be one is answered as any other that is none."""
 
 MOST_BYTES_OF_ANY: Final = 8 * 1024 * 1024
 """Bytes of a request with a thousand tokens, which no method exceeds: gRPC itself refuses what is longer."""
 
 
 Read = Callable[[bytes], Message]
-"""Reads a request; refuses bytes that are none."""
-
-
-def reader(message_class: type[Message]) -> Read:
-    """What reads a request for its method; refuses bytes that are no message."""
-    parse = message_class.FromString
-
-    def read(data: bytes) -> Message:
-        try:
-            return parse(data)
-        except DecodeError:
-            raise not_a_message() from None
-
-    return read
+"""Reads a request for its method; raises DecodeError for bytes that are none."""
 
 
 def writer(message_class: type[Message]) -> Callable[[Any], bytes]:

@@ -60,6 +60,11 @@ class RpcServer:
             ("grpc.so_reuseport", shares_port),
             # With fewer, refusals that wait would hold up the other calls of their connection.
             ("grpc.max_concurrent_streams", guard.capacity),
+            # Calls that have come and that Python has not seen yet. Beyond the first number gRPC cuts off some by chance,
+            # whoever has made them and without a reason, beyond the second all: so not at a thousand, its default, which
+            # a burst that could be served exceeds. Each takes some 10 kB and its metadata, also when it was taken back.
+            ("grpc.server.max_pending_requests", 2 * guard.most),
+            ("grpc.server.max_pending_requests_hard_limit", 4 * guard.most),
         ]
         if max_connection_age is not None:
             options.append(("grpc.max_connection_age_ms", round(max_connection_age * 1000)))

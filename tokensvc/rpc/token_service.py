@@ -8,7 +8,7 @@ from tokensvc_pb.v1 import token_service_pb2 as pb
 from tokensvc.domain.errors import RefusedError, invalid
 from tokensvc.rpc import convert, introspected
 from tokensvc.rpc.guard import LONGEST_STALENESS, Method
-from tokensvc.rpc.message_bytes import MOST_BYTES_OF_ANY
+from tokensvc.rpc.message_bytes import MOST_BYTES_OF_ANY, MOST_BYTES_WITH_A_TOKEN
 from tokensvc.services.call import Call
 from tokensvc.services.introspect import ANY_PURPOSE, MOST_TOKENS, STRONG, Freshness, IntrospectTokens, Purpose
 from tokensvc.services.issue import IssueOrder, IssueTokens
@@ -41,9 +41,14 @@ class TokenService:
         """The methods by their names in the proto."""
         return {
             "Issue": Method(self.issue),
-            "Refresh": Method(self.refresh),
-            "Revoke": Method(self.revoke),
-            "Introspect": Method(self.introspect, max_staleness=_permitted_staleness, at_once=self.introspect_at_once),
+            "Refresh": Method(self.refresh, most_bytes=MOST_BYTES_WITH_A_TOKEN),
+            "Revoke": Method(self.revoke, most_bytes=MOST_BYTES_WITH_A_TOKEN),
+            "Introspect": Method(
+                self.introspect,
+                max_staleness=_permitted_staleness,
+                at_once=self.introspect_at_once,
+                most_bytes=MOST_BYTES_WITH_A_TOKEN,
+            ),
             "BatchIntrospect": Method(
                 self.batch_introspect,
                 max_staleness=_permitted_staleness,
