@@ -60,9 +60,9 @@ class RpcServer:
             ("grpc.so_reuseport", shares_port),
             # With fewer, refusals that wait would hold up the other calls of their connection.
             ("grpc.max_concurrent_streams", guard.capacity),
-            # Calls that have come and that Python has not seen yet. Beyond the first number gRPC cuts some off by chance,
-            # without a reason and whoever made them, beyond the second all: so not at a thousand, as it does by default
-            # and a burst that can be served exceeds. Each takes 10 kB and its metadata, also when it was taken back.
+            # Calls that have come and that Python has not seen yet. Beyond the first number gRPC ends some by chance
+            # (without a reason, whoever made them), beyond the second all: so not at a thousand, as by default, which a
+            # burst that can be served exceeds. Each takes 10 kB and its metadata, also when it was taken back.
             ("grpc.server.max_pending_requests", 2 * guard.most),
             ("grpc.server.max_pending_requests_hard_limit", 4 * guard.most),
         ]
