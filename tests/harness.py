@@ -115,7 +115,9 @@ async def running_service(
         stack.push_async_callback(store.close)
         randomness = FakeRandomness(str(data_dir))
         keys = await open_keys(store, settings, clock, randomness)
-        server = build_server(store, keys, settings, clock, randomness, refusal_interval=_NEVER)
+        server = build_server(
+            store, keys, settings, clock, randomness, refusal_interval=_NEVER, monotonic=lambda: clock.now / 1000
+        )
         port = server.listen("127.0.0.1:0")
         await server.start()
         stack.push_async_callback(server.stop, grace=5)
@@ -131,6 +133,7 @@ class Failure:
     message: str
     reason: str
     fields: tuple[str, ...]
+    retry_after: float = 0.0
 
 
 async def failure(call: Any) -> Failure:
@@ -147,8 +150,11 @@ def failure_of(error: grpc.aio.AioRpcError) -> Failure:
     trailers = dict(error.trailing_metadata() or ())
     status = status_pb2.Status.FromString(trailers.get("grpc-status-details-bin", b""))
     info, violations = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+    retry = error_details_pb2.RetryInfo()
     for detail in status.details:
         detail.Unpack(info)
         detail.Unpack(violations)
+        detail.Unpack(retry)
     fields = tuple(violation.field for violation in violations.field_violations)
-    return Failure(error.code(), error.details() or "", info.reason, fields)
+    retry_after = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
+    return Failure(error.code(), error.details() or "", info.reason, fields, retry_after)

@@ -3,7 +3,7 @@
 import os
 import secrets
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -184,8 +184,37 @@ def build_server(
     extra_handlers: Sequence[grpc.GenericRpcHandler] = (),
     *,
     refusal_interval: float = INTERVAL,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> RpcServer:
-    """Put the service together; it does not listen yet. Refusals are recorded every `refusal_interval` seconds."""
+    """Put the service together; it does not listen yet.
+
+    Refusals are recorded every `refusal_interval` seconds; rate limits go by `monotonic`, also in seconds.
+    """
+    refusals = Refusals(store, keys.refresh_tokens, clock, interval=refusal_interval)
+    guard = Guard(
+        store,
+        refusals,
+        clock,
+        monotonic,
+        pace=settings.pace_ms / 1000,
+        refusal_delay=settings.refusal_delay,
+        max_concurrent_rpcs=settings.max_concurrent_rpcs,
+        max_streams=settings.max_streams,
+    )
+    return RpcServer(
+        guard,
+        _services(store, keys, settings, clock, randomness),
+        extra_handlers,
+        store=store,
+        refusals=refusals,
+        shares_port=settings.workers > 1,
+        max_connection_age=settings.max_connection_age,
+    )
+
+
+def _services(
+    store: Store, keys: LiveKeys, settings: Settings, clock: Clock, randomness: Randomness
+) -> Mapping[ServiceDescriptor, Mapping[str, AnyMethod]]:
     minter = AccessTokenMinter(keys.access_tokens, randomness, settings.issuer)
     administration = key_administration(store, keys, settings, clock)
     tokens = TokenService(
@@ -195,23 +224,13 @@ def build_server(
         IntrospectTokens(store, keys.access_tokens, keys.refresh_tokens, clock, settings.issuer),
         ExchangeTokens(store, keys.access_tokens, clock, randomness),
     )
-    services: dict[ServiceDescriptor, Mapping[str, AnyMethod]] = {
+    return {
         token_service.DESCRIPTOR: tokens.methods(),
         session_service.DESCRIPTOR: SessionService(Sessions(store, clock), Flags(store, clock)).methods(),
         key_service.DESCRIPTOR: KeyService(keys.access_tokens, administration, _jwks_max_age(settings)).methods(),
         client_service.DESCRIPTOR: ClientService(Clients(store, clock, randomness)).methods(),
         audit_service.DESCRIPTOR: AuditService(_audit_trail(store, settings)).methods(),
     }
-    refusals = Refusals(store, keys.refresh_tokens, clock, interval=refusal_interval)
-    return RpcServer(
-        Guard(store, refusals, clock, pace=settings.pace_ms / 1000, refusal_delay=settings.refusal_delay),
-        services,
-        extra_handlers,
-        store=store,
-        refusals=refusals,
-        shares_port=settings.workers > 1,
-        max_connection_age=settings.max_connection_age,
-    )
 
 
 def _jwks_max_age(settings: Settings) -> int:

@@ -67,6 +67,12 @@ class Settings(BaseSettings):
     refusal_delay: float = Field(
         1, ge=0, le=10, description="Seconds that refused calls wait when a caller has many of them; 0 turns it off."
     )
+    max_concurrent_rpcs: int = Field(
+        2000, ge=1, le=100_000, description="Calls that a process works on at a time; further ones are refused at once."
+    )
+    max_streams: int = Field(
+        1000, ge=1, le=100_000, description="Streams that a process sends at a time, half of them to one caller."
+    )
     database_timeout: float = Field(3, gt=0, le=60, description="Seconds after which PostgreSQL counts as gone.")
     workers: int = Field(1, ge=1, le=256, description="Processes that serve, all on the same address.")
     max_connection_age: float = Field(

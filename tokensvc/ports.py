@@ -194,7 +194,7 @@ class Store(Protocol):
     """
 
     async def commit(self, unit: Unit[T]) -> Committed[T]:
-        """Run `unit` in a transaction, together with others; answer when it is durable."""
+        """Run `unit` in a transaction with others; answer when it is durable. OVERLOADED where too many wait."""
 
     async def view(self, *, min_revision: int = 0, max_staleness: int = 0) -> View:
         """The view of the log; with `max_staleness` zero, not older than this call (milliseconds).

@@ -9,9 +9,10 @@ from tokensvc_pb.v1 import client_service_pb2 as pb
 from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.client_fields import CHANGEABLE, LEAVES, changed, differences, value_at
 from tokensvc.domain.policy import MINUTE, BindingAction, BindingPolicy, ExchangePolicy, Rotation, TokenPolicy
+from tokensvc.domain.rate_limit import RateLimit
 
 NOT_CHANGED = {"client_id", "type", "created_at", "updated_at"}
-NOT_OFFERED = {"auth_method", "keys", "rate_limit"}
+NOT_OFFERED = {"auth_method", "keys"}
 EXAMPLES: dict[str, Any] = {
     "name": "Another",
     "disabled": True,
@@ -25,6 +26,8 @@ EXAMPLES: dict[str, Any] = {
     "token_policy.binding.user_agent": BindingAction.REJECT,
     "exchange_policy": ExchangePolicy(subject_clients=frozenset({"phone"}), audiences=frozenset({"billing"})),
     "exchange_policy.scopes": frozenset({"read"}),
+    "rate_limit": RateLimit(5, 10),
+    "rate_limit.per_second": 0.5,
 }
 
 
@@ -70,4 +73,4 @@ def test_equal_clients_do_not_differ() -> None:
 
 def test_wholes_are_changeable_too() -> None:
     """A message can be replaced as a whole."""
-    assert CHANGEABLE - set(LEAVES) == {"token_policy", "token_policy.binding", "exchange_policy"}
+    assert CHANGEABLE - set(LEAVES) == {"token_policy", "token_policy.binding", "exchange_policy", "rate_limit"}

@@ -1,5 +1,7 @@
 """The steps that the tests of this folder are written in: RPCs in one line, and changes made behind the service."""
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -42,6 +44,13 @@ async def exchange(caller: Caller, token: str, *audiences: str, **fields: Any) -
 async def is_active(caller: Caller, token: str, **fields: Any) -> bool:
     """Whether `token` introspects active."""
     return (await introspect(caller, token, **fields)).active
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Wait for what nobody tells of."""
+    async with asyncio.timeout(30):
+        while not is_so():  # noqa: ASYNC110 - see above
+            await asyncio.sleep(0.01)
 
 
 def sealed(service: Service, handle: bytes, generation: int) -> str:

@@ -47,6 +47,7 @@ DESCRIPTION = {
     "token_policy": POLICY,
     "auth_method": "CLIENT_AUTH_METHOD_SECRET",
     "exchange_policy": {"subject_clients": ["phone", "web"], "audiences": ["ledger"], "scopes": ["read"]},
+    "rate_limit": {"per_second": 2.5, "burst": 10},
 }
 DEFAULT_POLICY = {
     "access_ttl": "300s",
@@ -175,14 +176,18 @@ LEAVES = [
     *(name for name in ("name", "permissions", "acts_for", "audiences")),
     *(f"token_policy.{name}" for name in POLICY if name != "binding"),
     *(f"token_policy.binding.{name}" for name in DEFAULT_POLICY["binding"]),
+    *("rate_limit.per_second", "rate_limit.burst"),
 ]
-NEEDS = {"token_policy.rotation": ("token_policy.rotation_interval",)}
+NEEDS = {
+    "token_policy.rotation": ("token_policy.rotation_interval",),
+    "rate_limit.burst": ("rate_limit.per_second",),
+}
 
 
 def at(words: Any, path: str) -> Any:
     """What stands at a path of a document."""
     for name in path.split("."):
-        words = words.get(name)
+        words = words and words.get(name)
     return words
 
 

@@ -1,5 +1,6 @@
 """What ClientService refuses: each with its code, its reason and the field, and nothing is written."""
 
+import math
 from typing import Any
 
 import pytest
@@ -38,6 +39,9 @@ INVALID: list[tuple[str, dict[str, Any]]] = [
     ("permissions", {"permissions": [99]}),
     ("acts_for", {"acts_for": ["a b"]}),
     ("audiences", {"audiences": ["a b"]}),
+    ("rate_limit.per_second", {"rate_limit": {"per_second": -1}}),
+    ("rate_limit.per_second", {"rate_limit": {"per_second": math.nan}}),
+    ("rate_limit.burst", {"rate_limit": {"per_second": 1, "burst": -1}}),
     policy("access_ttl", access_ttl={"seconds": 0}),
     policy("access_ttl", access_ttl={"seconds": 86_401}),
     policy("access_ttl", access_ttl={"seconds": 1, "nanos": -1}),
@@ -81,11 +85,11 @@ INVALID_TO_CREATE: list[tuple[str, dict[str, Any]]] = [
     ("auth_method", {"type": PUBLIC, "auth_method": pb.CLIENT_AUTH_METHOD_TLS}),
     ("permissions", {"type": PUBLIC, "permissions": [pb.PERMISSION_ISSUE]}),
     ("exchange_policy", {"type": PUBLIC, "exchange_policy": {"subject_clients": ["*"]}}),
+    ("rate_limit", {"type": PUBLIC, "rate_limit": {"per_second": 1}}),
 ]
 LATER: list[tuple[str, dict[str, Any]]] = [
     ("keys", {"keys": {"jwks": "{}"}}),
     ("keys", {"keys": {}}),
-    ("rate_limit", {"rate_limit": {"per_second": 5}}),
     ("auth_method", {"auth_method": pb.CLIENT_AUTH_METHOD_PRIVATE_KEY_JWT}),
     ("auth_method", {"auth_method": pb.CLIENT_AUTH_METHOD_TLS}),
 ]
@@ -156,7 +160,7 @@ async def test_a_part_of_what_is_not_offered_is_not_ignored(service: Service, ad
     await refuse(service, call, "UNIMPLEMENTED", "NOT_IMPLEMENTED", "client.keys")
 
 
-@pytest.mark.parametrize("path", ["keys", "keys.jwks", "rate_limit", "auth_method"])
+@pytest.mark.parametrize("path", ["keys", "keys.jwks", "auth_method"])
 async def test_to_empty_what_is_not_offered_is_refused(service: Service, admin: Caller, path: str) -> None:
     """To name it without a value is a change too, and an event of it would say that something changed."""
     call = admin.UpdateClient(change("name", path, name="Ours"))

@@ -2,6 +2,7 @@
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2, status_pb2
 from tokensvc_pb.v1 import errors_pb2
 
 from tokensvc.domain.errors import Reason, RefusedError
@@ -59,3 +60,15 @@ def test_every_reason_can_be_sent(reason: Reason) -> None:
     assert (code, message) == (CODES[reason], "what happened")
     assert code is not grpc.StatusCode.OK
     assert [key for key, _ in trailer] == ["grpc-status-details-bin"]
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(0.0, None), (0.001, 0.01), (0.5, 0.5), (1.234, 1.24), (90.0, 90.0)])
+def test_a_refusal_says_when_to_come_back(seconds: float, told: float | None) -> None:
+    """RetryInfo stands there where waiting helps, rounded up: who comes then is not too early."""
+    _, _, ((_, details),) = status_of(RefusedError(Reason.RATE_LIMITED, "too often", retry_after=seconds))
+    retries = [
+        error_details_pb2.RetryInfo.FromString(detail.value)
+        for detail in status_pb2.Status.FromString(details).details
+        if detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR)
+    ]
+    assert [retry.retry_delay.ToTimedelta().total_seconds() for retry in retries] == ([] if told is None else [told])

@@ -5,7 +5,7 @@ import gc
 import math
 import weakref
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.harness import Caller, Failure, failure, running_service
-from tests.rpc.steps import issue, refresh
+from tests.rpc.steps import issue, refresh, until
 from tests.virtual_time import run
 from tokensvc.config import load_settings
 from tokensvc.domain.errors import Reason
@@ -243,13 +243,6 @@ def test_zero_turns_it_off() -> None:
 def test_it_is_on_unless_it_is_turned_off() -> None:
     """The setting's default is a second."""
     assert load_settings({}).refusal_delay == 1
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    """Wait for what nobody tells of."""
-    async with asyncio.timeout(30):
-        while not is_so():  # noqa: ASYNC110 - see above
-            await asyncio.sleep(0.01)
 
 
 async def test_a_flood_of_bad_tokens_waits_and_good_calls_of_the_caller_do_not(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What a client may be: every bound, and every pair of fields that do not go together, refused by name."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from tokensvc.domain.policy import (
     Rotation,
     SenderConstraint,
 )
+from tokensvc.domain.rate_limit import LEAST_PER_SECOND, MOST_BURST, MOST_PER_SECOND, RateLimit
 from tokensvc.services.clients import OPERATOR
 
 BFF = Client("bff", permissions=frozenset({Permission.ISSUE}), policy=policy_of())
@@ -88,6 +90,14 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
         "token_policy.rotation",
         with_policy(refresh_token_format=STATELESS, rotation=Rotation.NEVER, sender_constraint=SenderConstraint.DPOP),
     ),
+    ("rate_limit.per_second", {"rate_limit": RateLimit(-1)}),
+    ("rate_limit.per_second", {"rate_limit": RateLimit(LEAST_PER_SECOND / 2)}),
+    ("rate_limit.per_second", {"rate_limit": RateLimit(MOST_PER_SECOND + 1)}),
+    ("rate_limit.per_second", {"rate_limit": RateLimit(math.nan)}),
+    ("rate_limit.per_second", {"rate_limit": RateLimit(math.inf)}),
+    ("rate_limit.burst", {"rate_limit": RateLimit(1, -1)}),
+    ("rate_limit.burst", {"rate_limit": RateLimit(1, MOST_BURST + 1)}),
+    ("rate_limit.burst", {"rate_limit": RateLimit(0, 5)}),
     ("token_policy.binding.ipv4_prefix_length", with_binding(ipv4_prefix_length=0)),
     ("token_policy.binding.ipv4_prefix_length", with_binding(ipv4_prefix_length=33)),
     ("token_policy.binding.ipv6_prefix_length", with_binding(ipv6_prefix_length=-1)),
@@ -128,6 +138,15 @@ async def test_a_public_client_trades_nothing(use_cases: UseCases, store: Record
     with pytest.raises(RefusedError) as caught:
         await use_cases.clients.create(public, confidential=False, caller=OPERATOR)
     assert (caught.value.reason, caught.value.field) == (Reason.INVALID_REQUEST, "exchange_policy")
+    assert store.commits == 0
+
+
+async def test_a_public_client_has_no_rate_limit(use_cases: UseCases, store: RecordingStore) -> None:
+    """What cannot call is not kept from it; its tokens are handled by others, with limits of their own."""
+    public = replace(BFF, permissions=frozenset(), rate_limit=RateLimit(1))
+    with pytest.raises(RefusedError) as caught:
+        await use_cases.clients.create(public, confidential=False, caller=OPERATOR)
+    assert caught.value.field == "rate_limit"
     assert store.commits == 0
 
 

@@ -111,7 +111,7 @@ async def test_what_is_about_callers_and_tokens_and_what_these_may_be_for_is_rec
     await refusals.flush()
     is_about_them = reason.name.startswith(("CALLER_", "REFRESH_TOKEN_", "BINDING_", "CREDENTIAL_", "SUBJECT_TOKEN"))
     is_about_them |= reason in (Reason.CLIENT_MISMATCH, Reason.CLIENT_DISABLED, Reason.SESSION_LIMIT_REACHED)
-    is_about_them |= reason in (Reason.INVALID_SCOPE, Reason.INVALID_AUDIENCE)
+    is_about_them |= reason in (Reason.INVALID_SCOPE, Reason.INVALID_AUDIENCE, Reason.RATE_LIMITED)
     assert (reason in RECORDED) == is_about_them
     assert len(written(store)) == (reason in RECORDED)
 

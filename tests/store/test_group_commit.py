@@ -166,3 +166,39 @@ async def test_a_unit_that_nobody_waits_for_any_more_is_not_begun(transactions: 
     transactions.may_go_on.set()
     await staying
     assert transactions.sizes == [1, 1]
+
+
+async def test_too_many_waiting_units_are_refused(transactions: Transactions) -> None:
+    """One more than may wait is refused as overload and not begun; those that wait are served, and then it is too."""
+    commits = GroupCommit(transactions, linger=0, most_waiting=3)
+    transactions.may_go_on.clear()
+    first = commit_all(commits, 1)
+    await loop_passes()
+    waiting = commit_all(commits, 3)
+    await loop_passes()
+    surplus = writing()
+    with pytest.raises(RefusedError) as refused:
+        await commits.commit(surplus)
+    assert (refused.value.reason, refused.value.retry_after) == (Reason.OVERLOADED, 1)
+    transactions.may_go_on.set()
+    await asyncio.gather(*first, *waiting)
+    assert transactions.sizes == [1, 3]
+    assert (await commits.commit(surplus)).outcome is surplus
+
+
+async def test_who_goes_away_makes_room(transactions: Transactions) -> None:
+    """The place of a caller that has given up is free at once, however long the transaction before it takes."""
+    commits = GroupCommit(transactions, linger=0, most_waiting=2)
+    transactions.may_go_on.clear()
+    commit_all(commits, 1)
+    await loop_passes()
+    for _ in range(5):
+        leaving = commit_all(commits, 2)
+        await loop_passes()
+        for task in leaving:
+            task.cancel()
+        await loop_passes()
+    (staying,) = commit_all(commits, 1)
+    transactions.may_go_on.set()
+    await staying
+    assert transactions.sizes == [1, 1]

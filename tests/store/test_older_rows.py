@@ -124,6 +124,7 @@ UNKNOWN: dict[str, dict[str, Any]] = {
     "a field of the policy": {"policy": {"colour": "red"}},
     "a field of the binding": {"policy": {"binding": {"colour": "red"}}},
     "a field of what it may trade": {"exchange_policy": {"colour": ["red"]}},
+    "a part of the rate limit": {"rate_limit": {"per_second": 1, "colour": "red"}},
     "a choice": {"policy": {"rotation": "sideways"}},
     "a choice in the binding": {"policy": {"binding": {"ip": "smile"}}},
 }

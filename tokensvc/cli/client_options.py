@@ -67,6 +67,8 @@ _OPTIONS = (
     _Option("--permission", "permissions", "What it may do.", PERMISSIONS),
     _Option("--acts-for", "acts_for", "Client that it may act for; '*' for all.", metavar="ID"),
     _Option("--answers-for", "audiences", "Audience whose tokens it may introspect.", metavar="AUDIENCE"),
+    _Option("--rate-limit", "rate_limit.per_second", "Calls a second, at each process; 0: any number.", click.FLOAT),
+    _Option("--rate-burst", "rate_limit.burst", "Calls at once after a pause; 0: those of a second.", click.INT),
     _Option("--scope", "token_policy.scopes", "Scope that its tokens may have."),
     _Option("--audience", "token_policy.audiences", "Audience that its tokens may have; without any, the issuer."),
     _Option("--access-ttl", "token_policy.access_ttl", "Longest life of an access token.", SPAN),

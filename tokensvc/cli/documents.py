@@ -62,6 +62,7 @@ def client_document(client: Client) -> Document:
         "audiences": sorted(client.audiences),
         "token_policy": _policy_document(client.policy),
         "exchange_policy": {name: sorted(values) for name, values in asdict(client.exchange_policy).items()},
+        "rate_limit": asdict(client.rate_limit),
         "created_at": moment(client.created_at),
         "updated_at": moment(client.updated_at),
     }

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.policy import DEFAULT_POLICY, EVERY_CLIENT, NO_EXCHANGE, ExchangePolicy, TokenPolicy
+from tokensvc.domain.rate_limit import NO_LIMIT, RateLimit
 
 
 class Permission(StrEnum):
@@ -43,6 +44,7 @@ class Client:
     updated_at: int = 0
     is_complete: bool = True
     retries_from: int = 0
+    rate_limit: RateLimit = NO_LIMIT
 
     @property
     def is_confidential(self) -> bool:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from tokensvc.domain.client import Client
 from tokensvc.domain.policy import BindingPolicy, ExchangePolicy, TokenPolicy
+from tokensvc.domain.rate_limit import RateLimit
 
 _NAMES_HERE = {"token_policy": "policy"}
 
@@ -14,8 +15,9 @@ LEAVES: Final = (
     *(f"token_policy.{field.name}" for field in fields(TokenPolicy) if field.name != "binding"),
     *(f"token_policy.binding.{field.name}" for field in fields(BindingPolicy)),
     *(f"exchange_policy.{field.name}" for field in fields(ExchangePolicy)),
+    *(f"rate_limit.{field.name}" for field in fields(RateLimit)),
 )
-CHANGEABLE: Final = frozenset({*LEAVES, "token_policy", "token_policy.binding", "exchange_policy"})
+CHANGEABLE: Final = frozenset({*LEAVES, "token_policy", "token_policy.binding", "exchange_policy", "rate_limit"})
 
 
 def value_at(client: Client, path: str) -> Any:

@@ -37,6 +37,8 @@ class Reason(StrEnum):
     NOT_IMPLEMENTED = auto()
 
 
+_UNTIL_LESS_IS_DONE: Final = 1.0  # seconds
+
 ABOUT_CREDENTIALS: Final = frozenset(
     {
         Reason.CALLER_UNAUTHENTICATED,
@@ -58,17 +60,26 @@ ABOUT_CREDENTIALS: Final = frozenset(
 class RefusedError(Exception):
     """A request that is answered with an error: `reason`, a fixed `message`, and the `field` at fault where one is.
 
-    The message never repeats what the caller sent. `differs` is for the audit trail, and `is_recorded` says that this
-    knows of it already.
+    The message never repeats what the caller sent. `retry_after` is in how many seconds the same call may succeed, zero
+    where waiting alone does not help. `differs` is for the audit trail, and `is_recorded` says that this knows of it
+    already.
     """
 
     def __init__(
-        self, reason: Reason, message: str, field: str = "", *, differs: str = "", is_recorded: bool = False
+        self,
+        reason: Reason,
+        message: str,
+        field: str = "",
+        *,
+        retry_after: float = 0.0,
+        differs: str = "",
+        is_recorded: bool = False,
     ) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
         self.field = field
+        self.retry_after = retry_after
         self.differs = differs
         self.is_recorded = is_recorded
 
@@ -76,3 +87,8 @@ class RefusedError(Exception):
 def invalid(field: str, message: str) -> RefusedError:
     """The refusal of a malformed `field`."""
     return RefusedError(Reason.INVALID_REQUEST, message, field)
+
+
+def overloaded(message: str) -> RefusedError:
+    """The refusal of what is one too many of those that are worked on, or wait, at the same time."""
+    return RefusedError(Reason.OVERLOADED, message, retry_after=_UNTIL_LESS_IS_DONE)

@@ -10,12 +10,13 @@ from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.client_fields import CHANGEABLE, value_at
 from tokensvc.domain.errors import Reason, RefusedError, invalid
 from tokensvc.domain.policy import NO_EXCHANGE, ExchangePolicy
+from tokensvc.domain.rate_limit import NO_LIMIT, RateLimit
 from tokensvc.rpc import convert
 from tokensvc.rpc.policy_messages import Choices, policy_message, policy_of
 
 PERMISSIONS = Choices(pb.Permission, Permission)
 
-_LATER = ("keys", "rate_limit")
+_LATER = ("keys",)
 _FIELDS: Any = pb.Client.DESCRIPTOR
 _FIXED = ("client_id", "type", "created_at", "updated_at")
 
@@ -42,6 +43,7 @@ def client_of(message: pb.Client) -> Client:
             audiences=frozenset(message.exchange_policy.audiences),
             scopes=frozenset(message.exchange_policy.scopes),
         ),
+        rate_limit=RateLimit(message.rate_limit.per_second, message.rate_limit.burst),
     )
 
 
@@ -107,6 +109,7 @@ def client_message(client: Client) -> pb.Client:
         token_policy=policy_message(client.policy),
         auth_method=pb.CLIENT_AUTH_METHOD_SECRET if confidential else pb.CLIENT_AUTH_METHOD_UNSPECIFIED,
         exchange_policy=_exchange_message(client.exchange_policy),
+        rate_limit=_rate_limit_message(client.rate_limit),
         created_at=convert.timestamp(client.created_at),
         updated_at=convert.timestamp(client.updated_at),
     )
@@ -121,3 +124,7 @@ def _exchange_message(policy: ExchangePolicy) -> pb.ExchangePolicy | None:
         audiences=sorted(policy.audiences),
         scopes=sorted(policy.scopes),
     )
+
+
+def _rate_limit_message(limit: RateLimit) -> pb.RateLimit | None:
+    return None if limit == NO_LIMIT else pb.RateLimit(per_second=limit.per_second, burst=limit.burst)

@@ -11,6 +11,8 @@ from tokensvc.rpc.guard import Method
 from tokensvc.services.call import Call
 from tokensvc.services.clients import Clients
 
+_MOST_BYTES = 512 * 1024  # of a description: a client may act for a thousand others
+
 DESCRIPTOR = pb.DESCRIPTOR.services_by_name["ClientService"]
 
 
@@ -23,10 +25,10 @@ class ClientService:
     def methods(self) -> Mapping[str, Method]:
         """The methods by their names in the proto."""
         return {
-            "CreateClient": Method(self.create_client),
+            "CreateClient": Method(self.create_client, most_bytes=_MOST_BYTES),
             "GetClient": Method(self.get_client),
             "ListClients": Method(self.list_clients),
-            "UpdateClient": Method(self.update_client),
+            "UpdateClient": Method(self.update_client, most_bytes=_MOST_BYTES),
             "DeleteClient": Method(self.delete_client),
             "RotateClientSecret": Method(self.rotate_client_secret),
         }

@@ -1,11 +1,12 @@
 """Owns how a refusal is put on the wire: one table from reason to status code, and the standard details."""
 
+import math
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
 import grpc
-from google.protobuf import any_pb2
+from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
@@ -13,6 +14,8 @@ from tokensvc.domain.errors import Reason, RefusedError
 
 DOMAIN: Final = "tokensvc"
 DETAILS_KEY: Final = "grpc-status-details-bin"
+
+_PAUSES_A_SECOND: Final = 100  # pauses are told in steps: then the same bytes serve many refusals
 
 CODES: Final[Mapping[Reason, grpc.StatusCode]] = {
     Reason.INVALID_REQUEST: grpc.StatusCode.INVALID_ARGUMENT,
@@ -44,15 +47,21 @@ CODES: Final[Mapping[Reason, grpc.StatusCode]] = {
 
 def status_of(error: RefusedError) -> tuple[grpc.StatusCode, str, tuple[tuple[str, bytes], ...]]:
     """Answer the code, the message and the trailing metadata for `error`."""
-    return CODES[error.reason], error.message, ((DETAILS_KEY, _details(error.reason, error.message, error.field)),)
+    pause = math.ceil(error.retry_after * _PAUSES_A_SECOND)
+    details = _details(error.reason, error.message, error.field, pause)
+    return CODES[error.reason], error.message, ((DETAILS_KEY, details),)
 
 
-@lru_cache(maxsize=256)  # there are few: messages repeat nothing of a request
-def _details(reason: Reason, message: str, field: str) -> bytes:
+@lru_cache(maxsize=1024)  # there are few: messages repeat nothing of a request, and most pauses are short
+def _details(reason: Reason, message: str, field: str, pause: int) -> bytes:
     details: list[Message] = [error_details_pb2.ErrorInfo(reason=reason.value, domain=DOMAIN)]
     if field:
         violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=message)
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    if pause:
+        seconds, rest = divmod(pause, _PAUSES_A_SECOND)
+        delay = duration_pb2.Duration(seconds=seconds, nanos=rest * 1_000_000_000 // _PAUSES_A_SECOND)
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     code: int = CODES[reason].value[0]
     status: bytes = status_pb2.Status(code=code, message=message, details=map(_packed, details)).SerializeToString()
     return status

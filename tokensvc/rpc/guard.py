@@ -1,43 +1,40 @@
 """Owns what every RPC passes through: the caller is recognised, and whatever goes wrong becomes a clean status."""
 
-import asyncio
 import math
 import secrets
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, NoReturn
+from typing import Any, Final
 
 import grpc
 import structlog
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
-from tokensvc.domain.client import Client
-from tokensvc.domain.errors import Reason, RefusedError
+from tokensvc.domain.errors import Reason, RefusedError, overloaded
 from tokensvc.domain.view import View
 from tokensvc.ports import Clock, Store
 from tokensvc.rpc.caller import Callers
-from tokensvc.rpc.errors import status_of
-from tokensvc.rpc.message_bytes import deserializer, not_a_message
+from tokensvc.rpc.incoming import Context, Rpc, Serve, in_time
+from tokensvc.rpc.message_bytes import MOST_BYTES, READ_FOR_ALL, Read, check_length, not_a_message, writer
 from tokensvc.rpc.pacing import Pacer
-from tokensvc.rpc.refusal_delay import RefusalDelay
+from tokensvc.rpc.rate_limits import RateLimits, Seconds
+from tokensvc.rpc.refusal_delay import MOST_WAITING, RefusalDelay
 from tokensvc.rpc.refused import refusal_of, refusal_of_stranger
 from tokensvc.rpc.streams import StreamMethod, Streams
 from tokensvc.services.call import Call
 from tokensvc.services.refusals import Refusals
 
-Context = grpc.aio.ServicerContext[Any, Any]
 Answer = Message | bytes
 Handler = Callable[[Any, Context], Awaitable[Any]]
-Serve = Callable[["_Rpc"], Awaitable[Any]]
 _Begun = tuple[Call, Answer | None]
 
 _log = structlog.get_logger(__name__)
 
-# Of the time that the caller gives, what is kept to tell it what went wrong: a share, but never more seconds than this.
-_FOR_THE_ANSWER = 0.1
-_MOST_FOR_THE_ANSWER = 0.2
+LONGEST_STALENESS: Final = 10_000  # milliseconds: the caller itself is recognised from a view that may be so old
+_TURNED_AWAY: Final = {Reason.OVERLOADED: "overloaded", Reason.RATE_LIMITED: "rate_limited"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +42,15 @@ class Method:
     """An RPC for authenticated callers; its answer is a message, or one as bytes.
 
     `max_staleness` reads from a request how old the view of the log may be. `at_once` answers what needs no waiting;
-    where it answers None, and where there is none, `serve` has to.
+    where it answers None, and where there is none, `serve` has to. A request has `most_bytes`, and counts as so many
+    `calls` of a caller with a rate limit, or as one.
     """
 
     serve: Callable[[Call, Any], Awaitable[Answer]]
     max_staleness: Callable[[Any], int] | None = None
     at_once: Callable[[Call, Any], Answer | None] | None = None
+    calls: Callable[[Any], int] | None = None
+    most_bytes: int = MOST_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,49 +63,45 @@ class OpenMethod:
 AnyMethod = Method | OpenMethod | StreamMethod
 
 
-@dataclass(slots=True)
-class _Rpc:
-    """A call on its way: `view` is the log as it was found, `caller` the client that calls, when it is recognised."""
-
-    request: Any
-    context: Context
-    view: View | None = None
-    caller: Client | None = None
-
-    def time_to_work(self) -> float | None:
-        """How many seconds are left until it has to be answered; None for as many as it takes."""
-        remaining: float | None = self.context.time_remaining()
-        return None if remaining is None else remaining - min(remaining * _FOR_THE_ANSWER, _MOST_FOR_THE_ANSWER)
-
-    async def abort(self, refusal: RefusedError) -> None:
-        """Answer with `refusal`, in trailers alone, so that clients may retry (gRFC A6)."""
-        try:
-            await self.context.abort(*status_of(refusal))
-        except grpc.aio.AbortError as ending:
-            # gRPC keeps it with the call and raises it again: with our frames in it, both would be kept in a cycle.
-            ending.with_traceback(None)
-
-
 class Guard:
     """Turns methods into gRPC handlers."""
 
-    def __init__(self, store: Store, refusals: Refusals, clock: Clock, *, pace: float, refusal_delay: float) -> None:
-        """`pace` and `refusal_delay` are in seconds."""
+    def __init__(
+        self,
+        store: Store,
+        refusals: Refusals,
+        clock: Clock,
+        monotonic: Seconds,
+        *,
+        pace: float,
+        refusal_delay: float,
+        max_concurrent_rpcs: int,
+        max_streams: int,
+    ) -> None:
+        """`pace` and `refusal_delay` are in seconds; rate limits go by `monotonic`."""
         self._store = store
         self._refusals = refusals
         self._clock = clock
         self._callers = Callers()
-        self._streams = Streams(store, self._callers, clock)
+        self._streams = Streams(store, self._callers, clock, most=max_streams)
         self._arrivals = Pacer(pace, store.view)
         self._answers = Pacer(pace, _nothing)
         self._delay = RefusalDelay(refusal_delay)
+        self._rates = RateLimits(monotonic)
+        self.most = max_concurrent_rpcs  # RPCs that are worked on at a time
+        self._turned_away = Counter(dict.fromkeys(_TURNED_AWAY.values(), 0))
         self.under_way = 0  # RPCs whose answer is not ready
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """What pacing has done since it began, on the way in and on the way out."""
+        """What pacing has done since it began, on the way in and on the way out, and how many RPCs were turned away."""
         inward, outward = asdict(self._arrivals.counts), asdict(self._answers.counts)
-        return {name: inward[name] + outward[name] for name in inward}
+        return {**{name: inward[name] + outward[name] for name in inward}, **self._turned_away}
+
+    @property
+    def capacity(self) -> int:
+        """How many RPCs may be there at once: those that are worked on, refusals that wait, and streams."""
+        return self.most + MOST_WAITING + self._streams.most
 
     def end_waits(self) -> None:
         """End all answers that are streams, without an error; give those that wait, and let none wait from now on."""
@@ -118,25 +114,27 @@ class Guard:
         return grpc.method_handlers_generic_handler(descriptor.full_name, handlers)
 
     def _rpc(self, descriptor: MethodDescriptor, method: AnyMethod | None) -> "grpc.RpcMethodHandler[Any, Any]":
-        handler = self._handler(descriptor.name, method) if method else _not_implemented
-        read = deserializer(message_factory.GetMessageClass(descriptor.input_type))
-        write = _serializer(message_factory.GetMessageClass(descriptor.output_type))
+        read = message_factory.GetMessageClass(descriptor.input_type).FromString
+        write = writer(message_factory.GetMessageClass(descriptor.output_type))
+        handler = self._handler(descriptor.name, self._serving(method, read)) if method else _not_implemented
         if descriptor.server_streaming:
-            return grpc.unary_stream_rpc_method_handler(handler, read, write)
-        return grpc.unary_unary_rpc_method_handler(handler, read, write)
+            return grpc.unary_stream_rpc_method_handler(handler, None, write)
+        return grpc.unary_unary_rpc_method_handler(handler, None, write)
 
-    def _handler(self, name: str, method: AnyMethod) -> Handler:
-        serve = self._serving(method)
-
-        async def handle(request: Message | None, context: Context) -> Any:
-            rpc = _Rpc(request, context)
+    def _handler(self, name: str, serve: Serve) -> Handler:
+        async def handle(data: bytes, context: Context) -> Any:
+            rpc = Rpc(data, context)
+            if self.under_way >= self.most and self._is_full():
+                return await self._turn_away(rpc)
             self.under_way += 1
             try:
                 try:
-                    return await serve(rpc) if request is not None else _refuse_bytes()
+                    return await serve(rpc)
                 except RefusedError as error:
                     self._note(name, error, rpc)
                     refusal = error.with_traceback(None)  # its frames would be kept with it, and it may have to wait
+                except DecodeError:  # of the request: nothing else is read here that others have written
+                    refusal = not_a_message()
                 except Exception as error:  # noqa: BLE001 - the one place where a defect is kept from the wire
                     refusal = _defect(error)
                 await self._refuse(rpc, refusal)
@@ -145,7 +143,19 @@ class Guard:
 
         return handle
 
-    def _note(self, name: str, error: RefusedError, rpc: _Rpc) -> None:
+    def _is_full(self) -> bool:
+        """Whether as many RPCs are worked on as may be; refusals that wait, and streams, have bounds of their own."""
+        return self.under_way - self._delay.waiting - self._streams.open >= self.most
+
+    async def _turn_away(self, rpc: Rpc) -> None:
+        """Refuse without a look at what is asked and who asks; those turned away together are answered together."""
+        self._turned_away[_TURNED_AWAY[Reason.OVERLOADED]] += 1
+        await self._answers.turn(_go)
+        await rpc.abort(overloaded("too many calls are under way"))
+
+    def _note(self, name: str, error: RefusedError, rpc: Rpc) -> None:
+        if error.reason in _TURNED_AWAY:
+            self._turned_away[_TURNED_AWAY[error.reason]] += 1
         if rpc.view is None or error.is_recorded:
             return  # nothing is known of the caller, or the refusal has been written with what it is about
         if rpc.caller is None:
@@ -153,28 +163,33 @@ class Guard:
         else:
             self._refusals.note(refusal_of(name, error, rpc.view, rpc.caller, rpc.request))
 
-    async def _refuse(self, rpc: _Rpc, refusal: RefusedError) -> None:
+    async def _refuse(self, rpc: Rpc, refusal: RefusedError) -> None:
         left = rpc.context.time_remaining()
         most = math.inf if left is None else left / 2  # it must arrive in time, also where much is under way
         await self._delay.turn(rpc.caller.client_id if rpc.caller else "", refusal.reason, most)
         await self._answers.turn(_go)
         await rpc.abort(refusal)
 
-    def _serving(self, method: AnyMethod) -> Serve:
+    def _serving(self, method: AnyMethod, read: Read) -> Serve:
         match method:
             case OpenMethod():
-                return lambda rpc: method.serve(rpc.request, rpc.context)
+                return _open(method, read)
             case StreamMethod():
-                return self._stream(method)
+                return self._stream(method, read)
             case Method():
-                return _in_time(self._unary(method))
+                return in_time(self._unary(method, read))
 
-    def _unary(self, method: Method) -> Serve:
-        async def serve(rpc: _Rpc) -> Answer:
-            request = rpc.request
+    def _unary(self, method: Method, read: Read) -> Serve:
+        async def serve(rpc: Rpc) -> Answer:
+            if len(rpc.data) > READ_FOR_ALL:
+                check_length(rpc.data, method.most_bytes)
+                self._recognised(rpc, await self._store.view(max_staleness=LONGEST_STALENESS))
+            request = rpc.request = read(rpc.data)
 
             def begin(view: View) -> _Begun:
                 call = self._recognised(rpc, view)
+                if call.caller.rate_limit.per_second:
+                    self._rates.count(call.caller, method.calls(request) if method.calls else 1)
                 return call, method.at_once(call, request) if method.at_once else None
 
             if staleness := method.max_staleness(request) if method.max_staleness else 0:
@@ -188,32 +203,29 @@ class Guard:
 
         return serve
 
-    def _recognised(self, rpc: _Rpc, view: View) -> Call:
+    def _recognised(self, rpc: Rpc, view: View) -> Call:
         rpc.view = view
         rpc.caller = self._callers.recognise(rpc.context.invocation_metadata(), view, self._clock())
         return Call(rpc.caller, view, view.revision)
 
-    def _stream(self, method: StreamMethod) -> Serve:
-        async def serve(rpc: _Rpc) -> None:
+    def _stream(self, method: StreamMethod, read: Read) -> Serve:
+        async def serve(rpc: Rpc) -> None:
             call = self._recognised(rpc, await self._store.view())
+            if call.caller.rate_limit.per_second:
+                self._rates.count(call.caller, 1)
+            check_length(rpc.data, MOST_BYTES)
+            rpc.request = read(rpc.data)
             await self._streams.send(method, call, rpc.request, rpc.context)
 
         return serve
 
 
-def _in_time(serve: Serve) -> Serve:
-    async def serve_until(rpc: _Rpc, left: float) -> Any:
-        try:
-            async with asyncio.timeout(left):
-                return await serve(rpc)
-        except TimeoutError:
-            raise RefusedError(Reason.STORE_UNAVAILABLE, "the database has not answered in time") from None
+def _open(method: OpenMethod, read: Read) -> Serve:
+    def serve(rpc: Rpc) -> Awaitable[Message]:
+        check_length(rpc.data, READ_FOR_ALL)
+        return method.serve(read(rpc.data), rpc.context)
 
-    def serve_in_time(rpc: _Rpc) -> Awaitable[Any]:
-        left = rpc.time_to_work()
-        return serve(rpc) if left is None else serve_until(rpc, left)
-
-    return serve_in_time
+    return serve
 
 
 async def _nothing() -> None:
@@ -231,18 +243,5 @@ def _defect(error: Exception) -> RefusedError:
     return RefusedError(Reason.INTERNAL, f"internal error, request id {request_id}")
 
 
-def _refuse_bytes() -> NoReturn:
-    raise not_a_message()
-
-
-async def _not_implemented(request: object, context: Context) -> None:
-    await _Rpc(request, context).abort(RefusedError(Reason.NOT_IMPLEMENTED, "this method is not offered yet"))
-
-
-def _serializer(message_class: type[Message]) -> Callable[[Any], bytes]:
-    write = message_class.SerializeToString
-
-    def serialize(answer: Any) -> bytes:
-        return answer if isinstance(answer, bytes) else write(answer)
-
-    return serialize
+async def _not_implemented(data: bytes, context: Context) -> None:
+    await Rpc(data, context).abort(RefusedError(Reason.NOT_IMPLEMENTED, "this method is not offered yet"))

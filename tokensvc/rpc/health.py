@@ -6,7 +6,11 @@ from typing import Any
 
 from grpc_health.v1 import health, health_pb2
 
+from tokensvc.domain.errors import overloaded
+from tokensvc.rpc.errors import status_of
+
 _LAST_WORDS = 0.1
+_MOST_WATCHES = 10_000  # each is a client that looks before it calls
 _LIST_RESPONSE: Any = health_pb2.HealthListResponse  # type: ignore[attr-defined]  # newer than its types
 
 
@@ -31,6 +35,8 @@ class Health(health.aio.HealthServicer):
 
     async def Watch(self, request: health_pb2.HealthCheckRequest, context: Any) -> None:  # noqa: N802 - gRPC's name
         """Send the status now and whenever it changes, until the caller or the server goes."""
+        if len(self._watches) >= _MOST_WATCHES:
+            await context.abort(*status_of(overloaded("too many watch the health")))
         watch = asyncio.ensure_future(super().Watch(request, context))
         self._watches.add(watch)
         try:

@@ -4,8 +4,9 @@ What is said of an access token never changes: it is written once and kept. Byte
 each other, which merges their fields (protobuf's encoding, "Last One Wins").
 """
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +16,7 @@ from tokensvc_pb.v1 import token_service_pb2 as pb
 
 from tokensvc.domain.access_token import AccessToken
 from tokensvc.domain.delegation import act_claim
+from tokensvc.domain.errors import invalid
 from tokensvc.domain.session import Grant
 from tokensvc.rpc.convert import timestamp
 from tokensvc.services.introspect import Active, ActiveSession
@@ -22,6 +24,9 @@ from tokensvc.services.token_set import BEARER
 
 _MOST_KEPT = 32_768
 _LONGEST_KEPT = 1024  # bytes: with the number of them it bounds the memory
+_SLICE = 16  # tokens of a batch that are worked on at once
+_FRAME = 4  # bytes that a result takes beside its own, at most
+_LARGEST_BATCH = 4 * 1024 * 1024 - 16  # bytes of results, which every client takes, with a revision
 
 _kept: OrderedDict[AccessToken, bytes] = OrderedDict()
 
@@ -31,11 +36,21 @@ def answer(active: Active | None, revision: int) -> bytes:
     return b"" if active is None else _answer_of(active) + _answer_at(revision)
 
 
-def batch_answer(found: Iterable[Active | None], revision: int) -> pb.BatchIntrospectResponse:
-    """The BatchIntrospectResponse for what was found, in the same order."""
+async def batch_answer(found: Sequence[Active | None], revision: int) -> pb.BatchIntrospectResponse:
+    """The BatchIntrospectResponse for what was found, in the same order; others go on between slices of it.
+
+    Refuses with INVALID_REQUEST what a client would not receive unless it is told to.
+    """
     batch = pb.BatchIntrospectResponse(revision=revision)
-    for active in found:
-        batch.results.add().MergeFromString(b"" if active is None else _answer_of(active))
+    size = 0
+    for begin in range(0, len(found), _SLICE):
+        for active in found[begin : begin + _SLICE]:
+            written = b"" if active is None else _answer_of(active)
+            size += len(written) + _FRAME
+            batch.results.add().MergeFromString(written)
+        if size > _LARGEST_BATCH:
+            raise invalid("tokens", "what is to be said of tokens is longer than 4 MiB: ask about fewer at once")
+        await asyncio.sleep(0)
     return batch
 
 

@@ -11,7 +11,8 @@ from tokensvc.domain.errors import invalid
 from tokensvc.domain.keys import KeyPurpose, KeyState, StoredKey
 from tokensvc.ports import AccessTokens
 from tokensvc.rpc.convert import timestamp
-from tokensvc.rpc.guard import Context, Method, OpenMethod
+from tokensvc.rpc.guard import Method, OpenMethod
+from tokensvc.rpc.incoming import Context
 from tokensvc.services.call import Call
 from tokensvc.services.keys import KeyAdministration
 

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Final
 
 from tokensvc.domain.errors import ABOUT_CREDENTIALS, Reason
+from tokensvc.rpc.allowances import Allowances
 
 DELAYED: Final = ABOUT_CREDENTIALS | {Reason.INVALID_REQUEST}
 """What callers get for bad requests, credentials and tokens, and no honest one gets all the time."""
@@ -38,16 +39,13 @@ class RefusalDelay:
     def __init__(self, seconds: float) -> None:
         """With zero `seconds` nobody ever waits."""
         self._seconds = seconds
-        self._used_until: dict[str, float] = {}  # by caller, of whom there are as many as clients
+        self._early = Allowances[str]()  # by caller
         self._place = 0.0
         self._waiting = Counter[str]()  # by caller
+        self.waiting = 0
+        """How many refusals wait."""
         self._ticks: dict[int, asyncio.Event] = {}
         self._uncollected = 0
-
-    @property
-    def waiting(self) -> int:
-        """How many refusals wait."""
-        return self._waiting.total()
 
     async def turn(self, caller: str, reason: Reason, most: float) -> None:
         """Return when the refusal of `caller` may be answered, after `most` seconds at the latest.
@@ -58,10 +56,12 @@ class RefusalDelay:
             return
         tick = self._tick_at(asyncio.get_running_loop().time() + min(self._seconds_for(caller), most))
         self._waiting[caller] += 1
+        self.waiting += 1
         self._collect()
         try:
             await tick.wait()
         finally:
+            self.waiting -= 1
             self._waiting[caller] -= 1
             if not self._waiting[caller]:
                 del self._waiting[caller]
@@ -98,9 +98,4 @@ class RefusalDelay:
 
     def _is_early(self, caller: str) -> bool:
         """Whether this is among the first refusals of `caller`; what they take comes back little by little."""
-        now = asyncio.get_running_loop().time()
-        used_until = max(self._used_until.get(caller, 0), now) + 1 / AT_ONCE
-        is_early = used_until < now + 1 + 0.5 / AT_ONCE  # half a step more, because sums of steps are not exact
-        if is_early:
-            self._used_until[caller] = used_until
-        return is_early
+        return not self._early.take(caller, asyncio.get_running_loop().time(), per_second=AT_ONCE, at_once=AT_ONCE)

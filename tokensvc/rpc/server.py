@@ -10,14 +10,30 @@ from tokensvc.ports import Store
 from tokensvc.rpc.availability import Availability
 from tokensvc.rpc.guard import AnyMethod, Guard
 from tokensvc.rpc.health import Health
+from tokensvc.rpc.message_bytes import MOST_BYTES_OF_ANY
 from tokensvc.rpc.standard_services import health_service, reflection_services
 from tokensvc.services.refusals import Refusals
 
 _LAST_WORDS = 0.2
+_MOST_METADATA = 16 * 1024  # bytes
 _OPTIONS = (
-    ("grpc.max_receive_message_length", 8 * 1024 * 1024),  # BatchIntrospect of 1,000 tokens with all claims allowed
-    ("grpc.max_metadata_size", 16 * 1024),
+    ("grpc.max_receive_message_length", MOST_BYTES_OF_ANY),
+    # Both alike: between them gRPC refuses by chance.
+    ("grpc.max_metadata_size", _MOST_METADATA),
+    ("grpc.absolute_max_metadata_size", _MOST_METADATA),
+    # Clients may ask every ten seconds whether we are there, also without calls; who does so more often is cut off.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_ping_strikes", 2),
+    # A client that has gone without a word, with its calls, is noticed within eighty seconds, however quiet it was.
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    # Who connects and says nothing takes a descriptor, for so long.
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    # Who never sends the rest of a request, or never reads its answer, keeps them until its connection has aged, and
+    # this long after. Streams end then too: their callers come back, as they do when a server is replaced.
+    ("grpc.max_connection_age_grace_ms", 3_600_000),
 )
 
 
@@ -39,7 +55,17 @@ class RpcServer:
 
         `shares_port` lets several servers listen on one port; `max_connection_age` is in seconds.
         """
-        self._options: list[tuple[str, int]] = [*_OPTIONS, ("grpc.so_reuseport", shares_port)]
+        self._options: list[tuple[str, int]] = [
+            *_OPTIONS,
+            ("grpc.so_reuseport", shares_port),
+            # With fewer, refusals that wait would hold up the other calls of their connection.
+            ("grpc.max_concurrent_streams", guard.capacity),
+            # Calls that have come and that Python has not seen yet. Beyond the first number gRPC ends some by chance
+            # (without a reason, whoever made them), beyond the second all: so not at a thousand, as by default, which a
+            # burst that can be served exceeds. Each takes 10 kB and its metadata, also when it was taken back.
+            ("grpc.server.max_pending_requests", 2 * guard.most),
+            ("grpc.server.max_pending_requests_hard_limit", 4 * guard.most),
+        ]
         if max_connection_age is not None:
             self._options.append(("grpc.max_connection_age_ms", round(max_connection_age * 1000)))
         self._server = grpc.aio.server(options=self._options)
@@ -56,7 +82,7 @@ class RpcServer:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """What pacing has done since it began."""
+        """What pacing has done since it began, and how many RPCs were turned away."""
         return self._guard.counts
 
     def listen(self, address: str, credentials: grpc.ServerCredentials | None = None) -> int:

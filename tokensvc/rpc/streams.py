@@ -8,6 +8,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from tokensvc.domain.client import Permission
+from tokensvc.domain.errors import overloaded
 from tokensvc.ports import Clock, Store
 from tokensvc.rpc.caller import Callers
 from tokensvc.services.call import Call
@@ -37,22 +38,30 @@ class StreamMethod:
 class Streams:
     """Sends streams. A slow reader is waited for: it holds up itself alone."""
 
-    def __init__(self, store: Store, callers: Callers, clock: Clock) -> None:
+    def __init__(self, store: Store, callers: Callers, clock: Clock, *, most: int) -> None:
+        """At `most` so many at a time, half of them for one caller: so none takes the places of all others."""
         self._store = store
         self._callers = callers
         self._clock = clock
-        self._open: set[asyncio.Task[None]] = set()
+        self.most = most
+        self._open: dict[asyncio.Task[None], str] = {}  # and whose each is
+
+    @property
+    def open(self) -> int:
+        """How many there are."""
+        return len(self._open)
 
     async def send(self, method: StreamMethod, call: Call, request: Any, context: Any) -> None:
         """Serve `call` until its messages end, the caller loses its rights, or `end_all`; refuses with RefusedError."""
         call.require(method.permission)
-        sending = asyncio.create_task(_send(await method.serve(request), context))
+        self._require_room(call.caller.client_id)
+        sending = asyncio.create_task(_send(method, request, context))
         watching = asyncio.create_task(self._watch(method.permission, context))
-        self._open.add(sending)
+        self._open[sending] = call.caller.client_id
         try:
             await asyncio.wait((sending, watching), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._open.discard(sending)
+            del self._open[sending]
             for task in (sending, watching):
                 task.cancel()
             results = await asyncio.gather(watching, sending, return_exceptions=True)
@@ -65,6 +74,12 @@ class Streams:
         for task in self._open:
             task.cancel()
 
+    def _require_room(self, caller: str) -> None:
+        if len(self._open) >= self.most:
+            raise overloaded("too many streams are open")
+        if list(self._open.values()).count(caller) >= (self.most + 1) // 2:
+            raise overloaded("the caller has too many streams open")
+
     async def _watch(self, permission: Permission, context: Any) -> None:
         """Fail when the caller would be refused."""
         while True:
@@ -73,7 +88,8 @@ class Streams:
             self._callers.recognise(context.invocation_metadata(), view, self._clock()).require(permission)
 
 
-async def _send(stream: Stream, context: Any) -> None:
+async def _send(method: StreamMethod, request: Any, context: Any) -> None:
+    stream = await method.serve(request)
     await context.send_initial_metadata(tuple(stream.metadata.items()))
     async for message in stream.messages:
         await context.write(message)

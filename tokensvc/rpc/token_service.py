@@ -7,10 +7,11 @@ from tokensvc_pb.v1 import token_service_pb2 as pb
 
 from tokensvc.domain.errors import RefusedError, invalid
 from tokensvc.rpc import convert, introspected
-from tokensvc.rpc.guard import Method
+from tokensvc.rpc.guard import LONGEST_STALENESS, Method
+from tokensvc.rpc.message_bytes import MOST_BYTES_OF_ANY, MOST_BYTES_WITH_A_TOKEN
 from tokensvc.services.call import Call
 from tokensvc.services.exchange import ExchangeOrder, ExchangeTokens
-from tokensvc.services.introspect import ANY_PURPOSE, STRONG, Freshness, IntrospectTokens, Purpose
+from tokensvc.services.introspect import ANY_PURPOSE, MOST_TOKENS, STRONG, Freshness, IntrospectTokens, Purpose
 from tokensvc.services.issue import IssueOrder, IssueTokens
 from tokensvc.services.refresh import RefreshOrder, RefreshTokensOfSession
 from tokensvc.services.revoke import (
@@ -23,7 +24,7 @@ from tokensvc.services.revoke import (
     TokenTarget,
 )
 
-_LONGEST_STALENESS = 10_000  # the caller itself is recognised from that view: it must not call for ever after its end
+_TOKENS_OF_A_CALL = 10  # of a batch, for a rate limit: a token in it costs a small part of a call of its own
 
 DESCRIPTOR = pb.DESCRIPTOR.services_by_name["TokenService"]
 
@@ -42,11 +43,21 @@ class TokenService:
         """The methods by their names in the proto."""
         return {
             "Issue": Method(self.issue),
-            "Refresh": Method(self.refresh),
-            "Revoke": Method(self.revoke),
-            "Introspect": Method(self.introspect, max_staleness=_permitted_staleness, at_once=self.introspect_at_once),
-            "BatchIntrospect": Method(self.batch_introspect, max_staleness=_permitted_staleness),
-            "Exchange": Method(self.exchange),
+            "Exchange": Method(self.exchange, most_bytes=MOST_BYTES_WITH_A_TOKEN),
+            "Refresh": Method(self.refresh, most_bytes=MOST_BYTES_WITH_A_TOKEN),
+            "Revoke": Method(self.revoke, most_bytes=MOST_BYTES_WITH_A_TOKEN),
+            "Introspect": Method(
+                self.introspect,
+                max_staleness=_permitted_staleness,
+                at_once=self.introspect_at_once,
+                most_bytes=MOST_BYTES_WITH_A_TOKEN,
+            ),
+            "BatchIntrospect": Method(
+                self.batch_introspect,
+                max_staleness=_permitted_staleness,
+                calls=_calls_of_batch,
+                most_bytes=MOST_BYTES_OF_ANY,
+            ),
         }
 
     async def issue(self, call: Call, request: pb.IssueRequest) -> pb.IssueResponse:
@@ -102,8 +113,10 @@ class TokenService:
 
     async def batch_introspect(self, call: Call, request: pb.BatchIntrospectRequest) -> pb.BatchIntrospectResponse:
         """RFC 7662 for many tokens at once."""
-        tokens = tuple(request.tokens)  # reading the field makes every string anew
-        return introspected.batch_answer(*await self.introspecting.introspect_all(call, tokens, _freshness(request)))
+        # Reading the field makes every string anew; one more than may be shows that they are too many.
+        tokens = tuple(request.tokens[: MOST_TOKENS + 1])
+        found, revision = await self.introspecting.introspect_all(call, tokens, _freshness(request))
+        return await introspected.batch_answer(found, revision)
 
     async def exchange(self, call: Call, request: pb.ExchangeRequest) -> pb.ExchangeResponse:
         """RFC 8693."""
@@ -131,6 +144,10 @@ def _asked(request: pb.IntrospectRequest) -> tuple[str, Purpose, Freshness]:
     return request.token, Purpose(tuple(scopes), audience) if scopes or audience else ANY_PURPOSE, _freshness(request)
 
 
+def _calls_of_batch(request: pb.BatchIntrospectRequest) -> int:
+    return -(-len(request.tokens) // _TOKENS_OF_A_CALL) or 1
+
+
 def _permitted_staleness(request: pb.IntrospectRequest | pb.BatchIntrospectRequest) -> int:
     """As far as it can be read: what is wrong with a request is said when its caller is known."""
     try:
@@ -145,7 +162,7 @@ def _max_staleness(request: pb.IntrospectRequest | pb.BatchIntrospectRequest) ->
     staleness = convert.span_of(request, "max_staleness") or 0
     if staleness < 0:
         raise invalid("max_staleness", "max_staleness is negative")
-    return min(staleness, _LONGEST_STALENESS)
+    return min(staleness, LONGEST_STALENESS)
 
 
 def _freshness(request: pb.IntrospectRequest | pb.BatchIntrospectRequest) -> Freshness:

@@ -1,14 +1,18 @@
 """Owns when an access token is active for a caller: what Introspect says of it, and Exchange relies on."""
 
+from collections.abc import Callable
+
 from tokensvc.domain.access_token import AccessToken
 from tokensvc.domain.client import Client
 from tokensvc.domain.view import View
-from tokensvc.ports import AccessTokens
+
+Verify = Callable[[str], AccessToken | None]
+"""As `ports.AccessTokens.verify`."""
 
 
-def active_token(access_tokens: AccessTokens, text: str, caller: Client, view: View, now: int) -> AccessToken | None:
+def active_token(verify: Verify, text: str, caller: Client, view: View, now: int) -> AccessToken | None:
     """Answer the token, None unless it is genuine, alive, and of the caller's audiences or of a client it acts for."""
-    token = access_tokens.verify(text)
+    token = verify(text)
     if token is None or now >= token.expires_at or view.has_revoked(token):
         return None
     client = view.clients.get(token.client_id)

@@ -21,6 +21,7 @@ from tokensvc.domain.policy import (
     SenderConstraint,
     TokenPolicy,
 )
+from tokensvc.domain.rate_limit import LEAST_PER_SECOND, MOST_BURST, MOST_PER_SECOND, NO_LIMIT, RateLimit
 
 _MOST_CLIENTS = 1000
 _WITH_AN_INTERVAL = (Rotation.PERIODIC, Rotation.SELECTIVE)
@@ -40,6 +41,7 @@ def checked(client: Client, *, confidential: bool) -> Client:
     if client.exchange_policy != NO_EXCHANGE and not confidential:
         raise invalid("exchange_policy", "a public client cannot call, so it has no exchange_policy")
     _check_exchange(client.exchange_policy)
+    _check_rate_limit(client.rate_limit, confidential=confidential)
     return replace(client, policy=_checked_policy(client.policy))
 
 
@@ -104,6 +106,19 @@ def _check_exchange(policy: ExchangePolicy) -> None:
     _check_clients(policy.subject_clients, "exchange_policy.subject_clients")
     bounds.audiences(sorted(policy.audiences), "exchange_policy.audiences")
     bounds.scopes(sorted(policy.scopes), "exchange_policy.scopes")
+
+
+def _check_rate_limit(limit: RateLimit, *, confidential: bool) -> None:
+    if limit == NO_LIMIT:
+        return
+    if not confidential:
+        raise invalid("rate_limit", "a public client cannot call, so it has no rate_limit")
+    if not limit.per_second:
+        raise invalid("rate_limit.burst", "burst goes with a per_second")
+    if not LEAST_PER_SECOND <= limit.per_second <= MOST_PER_SECOND:  # nor is NaN, which a double can be
+        raise invalid("rate_limit.per_second", f"per_second is not between {LEAST_PER_SECOND} and {MOST_PER_SECOND}")
+    if not 0 <= limit.burst <= MOST_BURST:
+        raise invalid("rate_limit.burst", f"burst is not between 0 and {MOST_BURST}")
 
 
 def _check_span(value: int, name: str, least: int, most: int) -> None:

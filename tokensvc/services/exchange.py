@@ -84,7 +84,7 @@ class ExchangeTokens:
         )
 
     def _active(self, call: Call, text: str, now: int) -> AccessToken:
-        token = active_token(self._access_tokens, text, call.caller, call.view, now)
+        token = active_token(self._access_tokens.verify, text, call.caller, call.view, now)
         if token is None:
             raise NOT_GOOD.error()
         return token

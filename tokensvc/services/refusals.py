@@ -19,8 +19,9 @@ RECORDED: Final = ABOUT_CREDENTIALS | {
     Reason.INVALID_SCOPE,
     Reason.INVALID_AUDIENCE,
     Reason.SESSION_LIMIT_REACHED,
+    Reason.RATE_LIMITED,
 }
-"""What is about callers, their permissions, tokens, and what these may be for."""
+"""What is about callers, their permissions, tokens, what these may be for, and how often they call."""
 
 MOST_A_FLUSH: Final = 20
 A_SECOND: Final = 1  # events, on average over a long time

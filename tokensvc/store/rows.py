@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 import orjson
@@ -12,6 +12,7 @@ from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.effects import AuditEvent
 from tokensvc.domain.keys import KeyPurpose, KeyState, StoredKey
 from tokensvc.domain.policy import DEFAULT_POLICY, NO_EXCHANGE
+from tokensvc.domain.rate_limit import NO_LIMIT, RateLimit
 from tokensvc.domain.revocation import EntryKind, LogEntry
 from tokensvc.domain.session import Device, Grant, Session, Traces
 from tokensvc.ports import AuditRecord
@@ -38,8 +39,12 @@ CHANGING = (
 
 
 _CLIENT_DETAILS = frozenset(
-    {"name", "permissions", "acts_for", "audiences", "policy", "exchange_policy", "previous_secret", "retries_from"}
+    {
+        *("name", "permissions", "acts_for", "audiences", "policy", "exchange_policy", "rate_limit"),
+        *("previous_secret", "retries_from"),
+    }
 )
+_RATE_LIMIT_DETAILS = frozenset(field.name for field in fields(RateLimit))
 
 
 def session_row(session: Session) -> tuple[Any, ...]:
@@ -169,6 +174,8 @@ def client_row(client: Client) -> dict[str, Any]:
         details["exchange_policy"] = exchange_document(client.exchange_policy)
     if client.retries_from:
         details["retries_from"] = client.retries_from
+    if client.rate_limit != NO_LIMIT:
+        details["rate_limit"] = asdict(client.rate_limit)
     if client.previous_secret_hash is not None:
         details["previous_secret"] = {
             "hash": client.previous_secret_hash.hex(),
@@ -197,7 +204,14 @@ def client_from(row: RowMapping) -> Client:
         policy, has_known_choices = policy_from(document), True
     except ValueError:
         policy, has_known_choices = DEFAULT_POLICY, False
-    is_all_known = is_known(document) and exchange_is_known(exchanges) and named <= set(Permission)
+    limit = details.get("rate_limit", {})
+    is_all_known = (
+        is_known(document)
+        and exchange_is_known(exchanges)
+        and named <= set(Permission)
+        and details.keys() <= _CLIENT_DETAILS
+        and limit.keys() <= _RATE_LIMIT_DETAILS
+    )
     return Client(
         row["client_id"],
         name=details.get("name", ""),
@@ -212,8 +226,9 @@ def client_from(row: RowMapping) -> Client:
         exchange_policy=exchange_policy_from(exchanges),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
-        is_complete=has_known_choices and is_all_known and details.keys() <= _CLIENT_DETAILS,
+        is_complete=has_known_choices and is_all_known,
         retries_from=details.get("retries_from", 0),
+        rate_limit=RateLimit(limit.get("per_second", 0.0), limit.get("burst", 0)),
     )
 
 
