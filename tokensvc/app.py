@@ -10,13 +10,16 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 
 from tokensvc.config import Settings, SettingsError
+from tokensvc.crypto.client_assertions import algorithms_of
 from tokensvc.crypto.key_making import KeyMaker
 from tokensvc.crypto.live_keys import LiveKeys
 from tokensvc.crypto.wrapping import Wrapper, create_root_key, load_root_keys, parse_root_keys
 from tokensvc.domain.policy import DAY, SECOND
 from tokensvc.ports import Clock, Randomness, Store
 from tokensvc.rpc import audit_service, client_service, key_service, session_service, token_service
+from tokensvc.rpc.assertions import Assertions
 from tokensvc.rpc.audit_service import AuditService
+from tokensvc.rpc.caller import Callers
 from tokensvc.rpc.client_service import ClientService
 from tokensvc.rpc.guard import AnyMethod, Guard
 from tokensvc.rpc.key_service import KeyService
@@ -25,6 +28,7 @@ from tokensvc.rpc.session_service import SessionService
 from tokensvc.rpc.token_service import TokenService
 from tokensvc.services.audit import AuditTrail
 from tokensvc.services.audit_feed import AuditFeed
+from tokensvc.services.client_assertions import Redemption
 from tokensvc.services.clients import Clients
 from tokensvc.services.flags import Flags
 from tokensvc.services.introspect import IntrospectTokens
@@ -154,7 +158,7 @@ def key_administration(
 
 def clients_of(store: Store, clock: Clock = system_clock) -> Clients:
     """The administration of clients."""
-    return Clients(store, clock, os.urandom)
+    return Clients(store, clock, os.urandom, algorithms_of)
 
 
 def build_server(
@@ -180,12 +184,14 @@ def build_server(
         token_service.DESCRIPTOR: tokens.methods(),
         session_service.DESCRIPTOR: SessionService(Sessions(store, clock), Flags(store, clock)).methods(),
         key_service.DESCRIPTOR: KeyService(keys.access_tokens, administration, _jwks_max_age(settings)).methods(),
-        client_service.DESCRIPTOR: ClientService(Clients(store, clock, randomness)).methods(),
+        client_service.DESCRIPTOR: ClientService(Clients(store, clock, randomness, algorithms_of)).methods(),
         audit_service.DESCRIPTOR: AuditService(_audit_trail(store, settings)).methods(),
     }
+    assertions = ClientAssertionVerifier(settings.issuer)
+    callers = Callers(Assertions(Redemption(store, assertions, clock)))
     refusals = Refusals(store, keys.refresh_tokens, clock, interval=refusal_interval)
     return RpcServer(
-        Guard(store, refusals, clock, pace=settings.pace_ms / 1000, refusal_delay=settings.refusal_delay),
+        Guard(store, callers, refusals, clock, pace=settings.pace_ms / 1000, refusal_delay=settings.refusal_delay),
         services,
         extra_handlers,
         store=store,

@@ -1,10 +1,10 @@
 """Owns what an access token says: its claims (RFC 9068, RFC 7519), written and strictly read."""
 
-import math
 from dataclasses import dataclass, field
 from typing import Final
 
-Claims = dict[str, object]
+from tokensvc.domain import claims as read
+from tokensvc.domain.claims import Claims
 
 # Set by this service or given a meaning by RFC 7519, 8693, 7800 and 9068: not to be set by callers.
 RESERVED: Final = frozenset(
@@ -13,7 +13,6 @@ RESERVED: Final = frozenset(
         *("auth_time", "acr", "amr", "cnf", "act", "may_act"),
     }
 )
-_LATEST: Final = 2**53  # NumericDate and revisions beyond it are not exact in JSON
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,48 +73,22 @@ def from_claims(claims: Claims) -> AccessToken | None:
     """Read a claims set; None if a claim is missing or not of its exact type. Nothing is converted or guessed."""
     try:
         return AccessToken(
-            issuer=_text(claims["iss"]),
-            subject=_text(claims["sub"]),
-            client_id=_text(claims["client_id"]),
-            audiences=_texts(claims["aud"]),
-            scopes=tuple(_text(claims["scope"], empty=True).split()),
-            issued_at=_seconds(claims["iat"]) * 1000,
-            expires_at=_seconds(claims["exp"]) * 1000,
-            token_id=_text(claims["jti"]),
-            started_at=_milliseconds(claims["orig_iat"]),
-            started_revision=_seconds(claims["rev"]),
-            session_id=_text(claims["sid"]) if "sid" in claims else "",
-            device_id=_text(claims["device_id"]) if "device_id" in claims else "",
-            auth_time=_seconds(claims["auth_time"]) * 1000 if "auth_time" in claims else None,
-            acr=_text(claims["acr"]) if "acr" in claims else "",
-            amr=_texts(claims["amr"]) if "amr" in claims else (),
+            issuer=read.text(claims["iss"]),
+            subject=read.text(claims["sub"]),
+            client_id=read.text(claims["client_id"]),
+            audiences=read.texts(claims["aud"]),
+            scopes=tuple(read.text(claims["scope"], empty=True).split()),
+            issued_at=read.seconds(claims["iat"]) * 1000,
+            expires_at=read.seconds(claims["exp"]) * 1000,
+            token_id=read.text(claims["jti"]),
+            started_at=read.milliseconds(claims["orig_iat"]),
+            started_revision=read.seconds(claims["rev"]),
+            session_id=read.text(claims["sid"]) if "sid" in claims else "",
+            device_id=read.text(claims["device_id"]) if "device_id" in claims else "",
+            auth_time=read.seconds(claims["auth_time"]) * 1000 if "auth_time" in claims else None,
+            acr=read.text(claims["acr"]) if "acr" in claims else "",
+            amr=read.texts(claims["amr"]) if "amr" in claims else (),
             claims={name: value for name, value in claims.items() if name not in RESERVED},
         )
     except (KeyError, TypeError, ValueError):
         return None
-
-
-def _text(value: object, *, empty: bool = False) -> str:
-    if not isinstance(value, str) or not (value or empty):
-        raise TypeError
-    return value
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value:
-        raise TypeError
-    return tuple(map(_text, value))
-
-
-def _seconds(value: object) -> int:
-    if type(value) is not int or not 0 <= value < _LATEST:  # bool is an int to isinstance
-        raise TypeError
-    return value
-
-
-def _milliseconds(value: object) -> int:
-    if type(value) is int:
-        return _seconds(value) * 1000
-    if type(value) is not float or not math.isfinite(value) or not 0 <= value < _LATEST:
-        raise TypeError
-    return round(value * 1000)

@@ -31,7 +31,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 Answer = Message | bytes
 Handler = Callable[[Any, Context], Awaitable[Any]]
 Serve = Callable[["_Rpc"], Awaitable[Any]]
-_Begun = tuple[Call, Answer | None]
+_Begun = tuple[Call | None, Answer | None]
 
 _log = structlog.get_logger(__name__)
 
@@ -89,12 +89,14 @@ class _Rpc:
 class Guard:
     """Turns methods into gRPC handlers."""
 
-    def __init__(self, store: Store, refusals: Refusals, clock: Clock, *, pace: float, refusal_delay: float) -> None:
+    def __init__(
+        self, store: Store, callers: Callers, refusals: Refusals, clock: Clock, *, pace: float, refusal_delay: float
+    ) -> None:
         """`pace` and `refusal_delay` are in seconds."""
         self._store = store
         self._refusals = refusals
         self._clock = clock
-        self._callers = Callers()
+        self._callers = callers
         self._streams = Streams(store, self._callers, clock)
         self._arrivals = Pacer(pace, store.view)
         self._answers = Pacer(pace, _nothing)
@@ -149,7 +151,8 @@ class Guard:
         if rpc.view is None or error.is_recorded:
             return  # nothing is known of the caller, or the refusal has been written with what it is about
         if rpc.caller is None:
-            self._refusals.note(refusal_of_stranger(name, error, rpc.view, rpc.context))
+            claimed = self._callers.claimed_client(rpc.context)
+            self._refusals.note(refusal_of_stranger(name, error, rpc.view, rpc.context, claimed))
         else:
             self._refusals.note(refusal_of(name, error, rpc.view, rpc.caller, rpc.request))
 
@@ -175,27 +178,35 @@ class Guard:
 
             def begin(view: View) -> _Begun:
                 call = self._recognised(rpc, view)
-                return call, method.at_once(call, request) if method.at_once else None
+                return call, method.at_once(call, request) if call and method.at_once else None
 
             if staleness := method.max_staleness(request) if method.max_staleness else 0:
                 call, answer = begin(await self._store.view(max_staleness=staleness))
             else:
                 call, answer = await self._arrivals.turn(begin)
             if answer is None:
+                call = call or await self._redeemed(rpc)
                 answer = await method.serve(call, request)
                 await self._answers.turn(_go)
             return answer
 
         return serve
 
-    def _recognised(self, rpc: _Rpc, view: View) -> Call:
+    def _recognised(self, rpc: _Rpc, view: View) -> Call | None:
+        """The call, if who makes it can be told at once; None if that has to wait for `_redeemed`."""
         rpc.view = view
-        rpc.caller = self._callers.recognise(rpc.context.invocation_metadata(), view, self._clock())
-        return Call(rpc.caller, view, view.revision)
+        rpc.caller = self._callers.recognise(rpc.context, view, self._clock())
+        return Call(rpc.caller, view, view.revision) if rpc.caller else None
+
+    async def _redeemed(self, rpc: _Rpc) -> Call:
+        view = await self._store.view()
+        revision = view.revision
+        rpc.caller = await self._callers.redeem(rpc.context, view)
+        return Call(rpc.caller, view, revision)
 
     def _stream(self, method: StreamMethod) -> Serve:
         async def serve(rpc: _Rpc) -> None:
-            call = self._recognised(rpc, await self._store.view())
+            call = self._recognised(rpc, await self._store.view()) or await self._redeemed(rpc)
             await self._streams.send(method, call, rpc.request, rpc.context)
 
         return serve

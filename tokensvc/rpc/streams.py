@@ -7,7 +7,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from tokensvc.domain.client import Permission
+from tokensvc.domain.client import Client, Permission
 from tokensvc.ports import Clock, Store
 from tokensvc.rpc.caller import Callers
 from tokensvc.services.call import Call
@@ -47,7 +47,7 @@ class Streams:
         """Serve `call` until its messages end, the caller loses its rights, or `end_all`; refuses with RefusedError."""
         call.require(method.permission)
         sending = asyncio.create_task(_send(await method.serve(request), context))
-        watching = asyncio.create_task(self._watch(method.permission, context))
+        watching = asyncio.create_task(self._watch(call.caller, method.permission, context))
         self._open.add(sending)
         try:
             await asyncio.wait((sending, watching), return_when=asyncio.FIRST_COMPLETED)
@@ -65,12 +65,12 @@ class Streams:
         for task in self._open:
             task.cancel()
 
-    async def _watch(self, permission: Permission, context: Any) -> None:
+    async def _watch(self, caller: Client, permission: Permission, context: Any) -> None:
         """Fail when the caller would be refused."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             view = await self._store.view()
-            self._callers.recognise(context.invocation_metadata(), view, self._clock()).require(permission)
+            self._callers.recognise_again(caller, context, view, self._clock()).require(permission)
 
 
 async def _send(stream: Stream, context: Any) -> None:

@@ -15,8 +15,8 @@ from tokensvc.domain.policy import DEFAULT_POLICY
 from tokensvc.domain.revocation import EntryKind, LogEntry
 from tokensvc.domain.session import Device, Grant, Session, Traces
 from tokensvc.ports import AuditRecord
+from tokensvc.store import authentication_rows, policy_rows
 from tokensvc.store.dialects import digest_bytes
-from tokensvc.store.policy_rows import is_known, policy_from
 
 # Session fields that change after Issue, each with a column of its own.
 CHANGING = (
@@ -32,7 +32,7 @@ CHANGING = (
 
 
 _CLIENT_DETAILS = frozenset(
-    {"name", "permissions", "acts_for", "audiences", "policy", "previous_secret", "retries_from"}
+    {"name", "permissions", "acts_for", "audiences", "policy", "previous_secret", "retries_from", "auth_method", "keys"}
 )
 
 
@@ -158,7 +158,7 @@ def client_row(client: Client) -> dict[str, Any]:
         "acts_for": sorted(client.acts_for),
         "audiences": sorted(client.audiences),
         "policy": asdict(client.policy),
-    }
+    } | authentication_rows.authentication_document(client)
     if client.retries_from:
         details["retries_from"] = client.retries_from
     if client.previous_secret_hash is not None:
@@ -186,15 +186,19 @@ def client_from(row: RowMapping) -> Client:
     previous = details.get("previous_secret", {"hash": "", "expires_at": 0})
     document = details.get("policy", {})
     try:
-        policy, has_known_choices = policy_from(document), True
+        policy, has_known_choices = policy_rows.policy_from(document), True
     except ValueError:
         policy, has_known_choices = DEFAULT_POLICY, False
-    is_all_known = is_known(document) and named <= set(Permission) and details.keys() <= _CLIENT_DETAILS
+    is_all_known = (
+        policy_rows.is_known(document)
+        and authentication_rows.is_known(details)
+        and named <= set(Permission)
+        and details.keys() <= _CLIENT_DETAILS
+    )
     return Client(
         row["client_id"],
         name=details.get("name", ""),
         disabled=bool(row["disabled"]) or not has_known_choices,
-        secret_hash=row["secret_hash"],
         previous_secret_hash=bytes.fromhex(previous["hash"]) or None,
         previous_expires_at=previous["expires_at"],
         permissions=frozenset(permission for permission in Permission if permission in named),
@@ -205,6 +209,7 @@ def client_from(row: RowMapping) -> Client:
         updated_at=row["updated_at"],
         is_complete=has_known_choices and is_all_known,
         retries_from=details.get("retries_from", 0),
+        **authentication_rows.authentication_from(details, row["secret_hash"]),
     )
 
 
