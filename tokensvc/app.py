@@ -10,7 +10,7 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 
 from tokensvc.config import Settings, SettingsError
-from tokensvc.crypto.client_assertions import algorithms_of
+from tokensvc.crypto.client_assertions import ClientAssertionVerifier, algorithms_of
 from tokensvc.crypto.key_making import KeyMaker
 from tokensvc.crypto.live_keys import LiveKeys
 from tokensvc.crypto.wrapping import Wrapper, create_root_key, load_root_keys, parse_root_keys
@@ -187,11 +187,9 @@ def build_server(
         client_service.DESCRIPTOR: ClientService(Clients(store, clock, randomness, algorithms_of)).methods(),
         audit_service.DESCRIPTOR: AuditService(_audit_trail(store, settings)).methods(),
     }
-    assertions = ClientAssertionVerifier(settings.issuer)
-    callers = Callers(Assertions(Redemption(store, assertions, clock)))
     refusals = Refusals(store, keys.refresh_tokens, clock, interval=refusal_interval)
     return RpcServer(
-        Guard(store, callers, refusals, clock, pace=settings.pace_ms / 1000, refusal_delay=settings.refusal_delay),
+        _guard(store, refusals, settings, clock),
         services,
         extra_handlers,
         store=store,
@@ -199,6 +197,12 @@ def build_server(
         shares_port=settings.workers > 1,
         max_connection_age=settings.max_connection_age,
     )
+
+
+def _guard(store: Store, refusals: Refusals, settings: Settings, clock: Clock) -> Guard:
+    """What every RPC passes through."""
+    callers = Callers(Assertions(Redemption(store, ClientAssertionVerifier(settings.issuer), clock)))
+    return Guard(store, callers, refusals, clock, pace=settings.pace_ms / 1000, refusal_delay=settings.refusal_delay)
 
 
 def _jwks_max_age(settings: Settings) -> int:
