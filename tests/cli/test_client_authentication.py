@@ -38,7 +38,7 @@ def test_a_method_is_changed(run: Run) -> None:
         run("client", "update", "bff", "--data-dir", "d", "--auth-method", "private_key_jwt", "--jwks", JWKS, "--json")
     )
     assert changed["auth_method"] == "private_key_jwt"
-    refused = run("client", "rotate-secret", "bff", "--data-dir", "d", exit_code=1)
+    refused = run("client", "rotate-secret", "bff", "--data-dir", "d", exit_code=67)
     assert "does not authenticate by a secret" in refused.stderr
     run("client", "update", "bff", "--data-dir", "d", "--auth-method", "secret")
     assert json_of(run("client", "rotate-secret", "bff", "--data-dir", "d", "--json"))["client_secret"]
