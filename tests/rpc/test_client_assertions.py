@@ -113,7 +113,7 @@ async def test_the_caller_may_keep_it(
         assert not await is_taken(bff)
 
 
-async def test_on_another_connection_it_was_used(service: Service, signer: Signer) -> None:
+async def test_case_35_on_another_connection_it_was_used(service: Service, signer: Signer) -> None:
     """Who has stolen it comes too late, and the one it was stolen from goes on."""
     assertion = signer.assertion()
     async with connected(service, assertion) as bff, connected(service, assertion) as thief:
@@ -122,7 +122,7 @@ async def test_on_another_connection_it_was_used(service: Service, signer: Signe
         assert await is_taken(bff)
 
 
-async def test_another_with_the_same_jti_was_used(service: Service, signer: Signer) -> None:
+async def test_case_35_another_with_the_same_jti_was_used(service: Service, signer: Signer) -> None:
     """On the same connection too; one with another jti is another."""
     first, second = (signer.assertion(claims=signer.claims(jti="one", nbf=number)) for number in (1, 2))
     async with connected(service, first) as bff:
@@ -203,8 +203,8 @@ BAD: dict[str, Callable[[Signer], str]] = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-async def test_whatever_is_wrong_is_refused_alike(service: Service, signer: Signer, kind: str) -> None:
-    """Code, text and details are those of a wrong secret, and nothing is written (case 36)."""
+async def test_case_36_whatever_is_wrong_is_refused_alike(service: Service, signer: Signer, kind: str) -> None:
+    """Code, text and details are those of a wrong secret, and nothing is written."""
     await register(service, "other", **by_assertion(name="other"))
     await service.caller("secret")
     await service.public_client("public")
@@ -316,7 +316,7 @@ async def nodes(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock
     drop_postgres(data)
 
 
-async def test_of_two_nodes_one_takes_it(nodes: list[Service], clock: FakeClock) -> None:
+async def test_case_35_of_two_nodes_one_takes_it(nodes: list[Service], clock: FakeClock) -> None:
     """Twenty presentations at once: those on one connection are taken, those on the other are not, nor later."""
     await register(nodes[0])
     signer = Signer("bff", clock)
@@ -340,7 +340,7 @@ async def test_another_node_sees_a_disable_at_once(nodes: list[Service], clock: 
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
-async def test_after_a_restart_it_was_used(tmp_path: Path, clock: FakeClock, database: str) -> None:
+async def test_case_35_after_a_restart_it_was_used(tmp_path: Path, clock: FakeClock, database: str) -> None:
     """What was redeemed is durable; what is remembered for a connection is not."""
     data, flags = tmp_path / "data", {"clock": clock}
     if database == "postgres":

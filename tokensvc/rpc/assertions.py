@@ -11,8 +11,8 @@ from tokensvc.services.client_assertions import Redeemed, Redemption
 from tokensvc.services.client_secrets import unauthenticated
 from tokensvc.sharing import share, share_error
 
-_MOST_CLIENTS: Final = 4096
-_MOST_OF_A_CLIENT: Final = 32
+_MOST_CLIENTS: Final = 1024
+_MOST_OF_A_CLIENT: Final = 256
 
 Place = bytes
 """An assertion on a connection, as a digest of both: neither is kept in clear."""
