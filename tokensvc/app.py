@@ -10,6 +10,7 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 
 from tokensvc.config import Settings, SettingsError
+from tokensvc.crypto.client_assertions import ClientAssertionVerifier, algorithms_of
 from tokensvc.crypto.key_making import KeyMaker
 from tokensvc.crypto.key_providers import open_providers
 from tokensvc.crypto.live_keys import LiveKeys
@@ -20,7 +21,9 @@ from tokensvc.domain.certificate import CertificateError
 from tokensvc.domain.policy import DAY, SECOND
 from tokensvc.ports import Clock, Randomness, Store
 from tokensvc.rpc import audit_service, client_service, key_service, session_service, token_service
+from tokensvc.rpc.assertions import Assertions
 from tokensvc.rpc.audit_service import AuditService
+from tokensvc.rpc.caller import Callers
 from tokensvc.rpc.client_service import ClientService
 from tokensvc.rpc.guard import AnyMethod, Guard
 from tokensvc.rpc.key_service import KeyService
@@ -30,6 +33,7 @@ from tokensvc.rpc.session_service import SessionService
 from tokensvc.rpc.token_service import TokenService
 from tokensvc.services.audit import AuditTrail
 from tokensvc.services.audit_feed import AuditFeed
+from tokensvc.services.client_assertions import Redemption
 from tokensvc.services.clients import Clients
 from tokensvc.services.exchange import ExchangeTokens
 from tokensvc.services.flags import Flags
@@ -161,7 +165,7 @@ def key_administration(
 
 def clients_of(store: Store, clock: Clock = system_clock) -> Clients:
     """The administration of clients."""
-    return Clients(store, clock, os.urandom)
+    return Clients(store, clock, os.urandom, algorithms_of)
 
 
 def credentials_of(settings: Settings, clock: Clock = system_clock) -> grpc.ServerCredentials | None:
@@ -191,18 +195,8 @@ def build_server(
     Refusals are recorded every `refusal_interval` seconds; rate limits go by `monotonic`, also in seconds.
     """
     refusals = Refusals(store, keys.refresh_tokens, clock, interval=refusal_interval)
-    guard = Guard(
-        store,
-        refusals,
-        clock,
-        monotonic,
-        pace=settings.pace_ms / 1000,
-        refusal_delay=settings.refusal_delay,
-        max_concurrent_rpcs=settings.max_concurrent_rpcs,
-        max_streams=settings.max_streams,
-    )
     return RpcServer(
-        guard,
+        _guard(store, refusals, settings, clock, monotonic),
         _services(store, keys, settings, clock, randomness),
         extra_handlers,
         store=store,
@@ -228,9 +222,25 @@ def _services(
         token_service.DESCRIPTOR: tokens.methods(),
         session_service.DESCRIPTOR: SessionService(Sessions(store, clock), Flags(store, clock)).methods(),
         key_service.DESCRIPTOR: KeyService(keys.access_tokens, administration, _jwks_max_age(settings)).methods(),
-        client_service.DESCRIPTOR: ClientService(Clients(store, clock, randomness)).methods(),
+        client_service.DESCRIPTOR: ClientService(Clients(store, clock, randomness, algorithms_of)).methods(),
         audit_service.DESCRIPTOR: AuditService(_audit_trail(store, settings)).methods(),
     }
+
+
+def _guard(store: Store, refusals: Refusals, settings: Settings, clock: Clock, monotonic: Callable[[], float]) -> Guard:
+    """What every RPC passes through."""
+    callers = Callers(Assertions(Redemption(store, ClientAssertionVerifier(settings.issuer), clock)))
+    return Guard(
+        store,
+        callers,
+        refusals,
+        clock,
+        monotonic,
+        pace=settings.pace_ms / 1000,
+        refusal_delay=settings.refusal_delay,
+        max_concurrent_rpcs=settings.max_concurrent_rpcs,
+        max_streams=settings.max_streams,
+    )
 
 
 def _jwks_max_age(settings: Settings) -> int:

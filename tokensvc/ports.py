@@ -7,11 +7,13 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from tokensvc.domain.access_token import AccessToken
 from tokensvc.domain.client import Client
+from tokensvc.domain.client_assertion import ClientAssertion
 from tokensvc.domain.effects import AuditEvent, Effects
 from tokensvc.domain.keys import StoredKey
 from tokensvc.domain.policy import RefreshTokenFormat
 from tokensvc.domain.refresh_token import RefreshToken
 from tokensvc.domain.session import Grant, Session
+from tokensvc.domain.used_id import UsedId
 from tokensvc.domain.view import View
 
 T = TypeVar("T")
@@ -25,11 +27,11 @@ BEAT: Final = "beat"
 LAST_NUMBER: Final = 2**63 - 1
 """No audit event has it: numbers are below."""
 
-NO_CHAIN: Final = 0
-"""Stands for the audit events that are in no chain: the position that goes with it is how many there are."""
-
 Randomness = Callable[[int], bytes]
 """Answers that many unpredictable bytes."""
+
+AlgorithmsOf = Callable[[str], Collection[str]]
+"""Answers the algorithms that the keys of a JWK Set can be used with; refuses what is none, naming keys.jwks."""
 
 Owner = tuple[str, str]
 """A subject and a client: whose sessions, and with whom."""
@@ -47,6 +49,9 @@ class Rows(Protocol):
     def keys(self) -> Sequence[StoredKey]:
         """All keys, if the unit has asked for them."""
 
+    def is_first_use(self, used_id: UsedId) -> bool:
+        """Whether the unit that brings this id is the first one ever; no other one is, as soon as it was asked."""
+
     def sessions_of(self, owner: Owner) -> Sequence[Session]:
         """The sessions of an owner that no unit has ended, as far as a unit of the batch has asked for them."""
 
@@ -60,7 +65,8 @@ class Unit(Generic[T]):
 
     Rows are locked, the client's too: so of several units that ask for a client and for the sessions of one of its
     subjects, each sees what the one before it has begun. A session that is `brought` along is looked at like a row,
-    with its barriers, and never written. Units that ask for the `keys` are alone with them.
+    with its barriers, and never written. Units that ask for the `keys` are alone with them. A `used_id` is kept with
+    the transaction, whatever is decided.
     """
 
     decide: Callable[[Rows], Effects[T]]
@@ -69,6 +75,7 @@ class Unit(Generic[T]):
     owner: Owner | None = None
     brought: Session | None = field(default=None, repr=False)
     keys: bool = False
+    used_id: UsedId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,43 +155,6 @@ class AuditPage:
     records: Sequence[AuditRecord]
     reached: int
     complete: bool
-
-
-@dataclass(frozen=True, slots=True)
-class AuditHead:
-    """The end of a chain of audit events: how many it has had, the last one's hash in base64url, and its time.
-
-    `days` are the positions and times of the first event of each day, as far as they are not pruned.
-    """
-
-    chain: int
-    position: int
-    hash: str
-    at: int
-    days: Sequence[tuple[int, int]] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class AuditFlaw:
-    """The first place where a chain of audit events does not hold.
-
-    `sequence` is the number of the event that stands there, or of one that is missing; zero where that is not known.
-    """
-
-    chain: int
-    position: int
-    sequence: int
-    problem: str
-
-
-@dataclass(frozen=True, slots=True)
-class AuditVerdict:
-    """What following the chains has found: how many events hold, and how many are in no chain."""
-
-    events: int
-    unchained: int
-    heads: Sequence[AuditHead]
-    flaws: Sequence[AuditFlaw]
 
 
 class Store(Protocol):
@@ -298,3 +268,16 @@ class RefreshTokens(Protocol):
 
     def handles_for(self, caller: str, idempotency_key: str, now: int) -> Sequence[bytes]:
         """Answer the handles that belong to a caller's idempotency key: under the key for `now`, then under others."""
+
+
+class ClientAssertions(Protocol):
+    """Verifies what clients authenticate by in place of a secret."""
+
+    def claimed_client(self, text: str) -> str:
+        """The client that an assertion says it is from, right or wrong; empty if that cannot be understood."""
+
+    def verify(self, text: str, clients: Mapping[str, Client], now: int) -> ClientAssertion | None:
+        """Read an assertion; None unless it is genuine, for us, in its time, and from one of `clients` that may call.
+
+        Whether it was used before is not known here.
+        """

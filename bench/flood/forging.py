@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from tokensvc.crypto.segments import decode_object, encode_object
+from tokensvc.crypto.strict_jwt import decode_object, encode_object
 from tokensvc.domain import base64url
 from tokensvc.domain.errors import Reason
 from tokensvc.domain.refresh_token import JWT_TYPE, PREFIX

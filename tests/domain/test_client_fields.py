@@ -7,18 +7,21 @@ from google.protobuf.descriptor import Descriptor
 from tokensvc_pb.v1 import client_service_pb2 as pb
 
 from tokensvc.domain.client import Client, Permission
+from tokensvc.domain.client_authentication import AuthMethod, ClientKeys
 from tokensvc.domain.client_fields import CHANGEABLE, LEAVES, changed, differences, value_at
 from tokensvc.domain.policy import MINUTE, BindingAction, BindingPolicy, ExchangePolicy, Rotation, TokenPolicy
 from tokensvc.domain.rate_limit import RateLimit
 
 NOT_CHANGED = {"client_id", "type", "created_at", "updated_at"}
-NOT_OFFERED = {"auth_method", "keys"}
 EXAMPLES: dict[str, Any] = {
     "name": "Another",
     "disabled": True,
     "permissions": frozenset({Permission.WATCH}),
     "acts_for": frozenset({"web"}),
     "audiences": frozenset({"billing"}),
+    "auth_method": AuthMethod.TLS,
+    "keys": ClientKeys(jwks="{}", algorithms=("ES256",)),
+    "keys.tls_dns_name": "bff.test",
     "token_policy": TokenPolicy(access_ttl=MINUTE, scopes=("read",)),
     "token_policy.rotation": Rotation.ALWAYS,
     "token_policy.scopes": ("write",),
@@ -36,7 +39,7 @@ def paths_in(message: Descriptor, prefix: str = "") -> set[str]:
     found = set()
     for field in message.fields:
         part = field.message_type
-        if part is not None and part.file.package == "tokensvc.v1" and prefix + field.name not in NOT_OFFERED:
+        if part is not None and part.file.package == "tokensvc.v1":
             found |= paths_in(part, f"{prefix}{field.name}.")
         else:
             found.add(prefix + field.name)
@@ -44,8 +47,8 @@ def paths_in(message: Descriptor, prefix: str = "") -> set[str]:
 
 
 def test_the_paths_are_those_of_the_contract() -> None:
-    """What the proto's message Client has can be changed, but for what never changes and what is not offered yet."""
-    assert set(LEAVES) == paths_in(pb.Client.DESCRIPTOR) - NOT_CHANGED - NOT_OFFERED
+    """What the proto's message Client has can be changed, but for what never changes."""
+    assert set(LEAVES) == paths_in(pb.Client.DESCRIPTOR) - NOT_CHANGED
     assert len(LEAVES) == len(set(LEAVES))
 
 
@@ -73,4 +76,5 @@ def test_equal_clients_do_not_differ() -> None:
 
 def test_wholes_are_changeable_too() -> None:
     """A message can be replaced as a whole."""
-    assert CHANGEABLE - set(LEAVES) == {"token_policy", "token_policy.binding", "exchange_policy", "rate_limit"}
+    wholes = {"keys", "token_policy", "token_policy.binding", "exchange_policy", "rate_limit"}
+    assert CHANGEABLE - set(LEAVES) == wholes

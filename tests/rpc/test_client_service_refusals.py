@@ -87,12 +87,6 @@ INVALID_TO_CREATE: list[tuple[str, dict[str, Any]]] = [
     ("exchange_policy", {"type": PUBLIC, "exchange_policy": {"subject_clients": ["*"]}}),
     ("rate_limit", {"type": PUBLIC, "rate_limit": {"per_second": 1}}),
 ]
-LATER: list[tuple[str, dict[str, Any]]] = [
-    ("keys", {"keys": {"jwks": "{}"}}),
-    ("keys", {"keys": {}}),
-    ("auth_method", {"auth_method": pb.CLIENT_AUTH_METHOD_PRIVATE_KEY_JWT}),
-    ("auth_method", {"auth_method": pb.CLIENT_AUTH_METHOD_TLS}),
-]
 
 
 async def refuse(service: Service, call: Any, code: str, reason: str, field: str) -> None:
@@ -134,37 +128,6 @@ async def test_an_empty_creation_is_refused(service: Service, admin: Caller) -> 
     """A request that describes nothing."""
     call = admin.CreateClient(pb.CreateClientRequest())
     await refuse(service, call, "INVALID_ARGUMENT", "INVALID_REQUEST", "client.type")
-
-
-@pytest.mark.parametrize(("field", "fields"), LATER, ids=str)
-async def test_create_does_not_ignore_what_is_not_offered(
-    service: Service, admin: Caller, field: str, fields: dict[str, Any]
-) -> None:
-    """What would not be enforced is refused: it must not seem so."""
-    call = admin.CreateClient(creation(**fields))
-    await refuse(service, call, "UNIMPLEMENTED", "NOT_IMPLEMENTED", f"client.{field}")
-
-
-@pytest.mark.parametrize(("field", "fields"), LATER, ids=str)
-async def test_update_does_not_ignore_it_either(
-    service: Service, admin: Caller, field: str, fields: dict[str, Any]
-) -> None:
-    """The same for a change."""
-    call = admin.UpdateClient(change(*fields, **fields))
-    await refuse(service, call, "UNIMPLEMENTED", "NOT_IMPLEMENTED", f"client.{field}")
-
-
-async def test_a_part_of_what_is_not_offered_is_not_ignored(service: Service, admin: Caller) -> None:
-    """A path into such a message is no way around."""
-    call = admin.UpdateClient(change("keys.jwks", keys={"jwks": "{}"}))
-    await refuse(service, call, "UNIMPLEMENTED", "NOT_IMPLEMENTED", "client.keys")
-
-
-@pytest.mark.parametrize("path", ["keys", "keys.jwks", "auth_method"])
-async def test_to_empty_what_is_not_offered_is_refused(service: Service, admin: Caller, path: str) -> None:
-    """To name it without a value is a change too, and an event of it would say that something changed."""
-    call = admin.UpdateClient(change("name", path, name="Ours"))
-    await refuse(service, call, "UNIMPLEMENTED", "NOT_IMPLEMENTED", f"client.{path.partition('.')[0]}")
 
 
 async def test_what_the_mask_does_not_name_is_not_looked_at(admin: Caller) -> None:

@@ -32,18 +32,18 @@ class RevokingStore(RecordingStore):
     async def commit(self, unit: Unit[T]) -> Committed[T]:
         """Commit, then perhaps lose the key."""
         committed = await super().commit(unit)
-        self._revoke()
+        await self._revoke()
         return committed
 
     async def sessions_by_id(self, session_ids: Collection[str]) -> Mapping[str, SessionRow]:
         """Read, then perhaps lose the key."""
         rows = await super().sessions_by_id(session_ids)
-        self._revoke()
+        await self._revoke()
         return rows
 
-    def _revoke(self) -> None:
+    async def _revoke(self) -> None:
         if self.revokes:
-            self._keys.take(self._keys.maker.first_keys(0))
+            await self._keys.take(self._keys.maker.first_keys(0))
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from typing import Any
 
 from tests.fakes import FakeClock, FakeRandomness
 from tests.harness import ISSUER, policy_of
+from tokensvc.crypto.client_assertions import algorithms_of
 from tokensvc.crypto.key_making import KeyMaker
 from tokensvc.crypto.live_keys import LiveKeys
 from tokensvc.crypto.root_keys import RootKey
@@ -42,7 +43,7 @@ class UseCases:
         randomness = FakeRandomness(seed)
         minter = AccessTokenMinter(keys.access_tokens, randomness, ISSUER)
         self.store = store
-        self.clients = Clients(store, clock, randomness)
+        self.clients = Clients(store, clock, randomness, algorithms_of)
         self.issuing = IssueTokens(store, minter, keys.refresh_tokens, clock, randomness, ISSUER)
         self.refreshing = RefreshTokensOfSession(store, minter, keys.refresh_tokens, clock, ISSUER)
         self.revoking = RevokeTokens(store, keys.access_tokens, keys.refresh_tokens, clock)

@@ -14,7 +14,7 @@ from tests.store.kinds import POSTGRES, SQLITE, Kind
 from tests.store.samples import NOW, writing
 from tests.store.tampering import look, numbers_end_at, tamper
 from tests.store.test_audit import an_event, write
-from tokensvc.ports import AuditFlaw, AuditHead, AuditVerdict
+from tokensvc.domain.audit_verdict import AuditFlaw, AuditHead, AuditVerdict
 from tokensvc.store import audit_check, schema
 from tokensvc.store.audit_chain import link
 from tokensvc.store.sql_store import SqlStore

@@ -11,8 +11,8 @@ from tests.store.kinds import SQLITE, Kind, only
 from tests.store.samples import NOW
 from tests.store.tampering import tamper
 from tests.store.test_audit import an_event, write
+from tokensvc.domain.audit_verdict import NO_CHAIN, AuditFlaw, AuditHead
 from tokensvc.domain.policy import DAY, HOUR
-from tokensvc.ports import NO_CHAIN, AuditFlaw, AuditHead
 from tokensvc.store.sql_store import SqlStore
 
 PER_DAY = 3

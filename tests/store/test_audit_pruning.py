@@ -12,7 +12,7 @@ from tests.store.kinds import Kind, only
 from tests.store.samples import NOW
 from tests.store.tampering import look, tamper
 from tests.store.test_audit import an_event, write
-from tokensvc.ports import AuditFlaw
+from tokensvc.domain.audit_verdict import AuditFlaw
 from tokensvc.store import audit_pruning
 from tokensvc.store.sql_store import SqlStore
 

@@ -11,7 +11,8 @@ from tests.fakes import FakeClock
 from tests.store.kinds import empty_postgres_database
 from tests.store.samples import NOW
 from tests.store.test_audit import an_event, names, write
-from tokensvc.ports import NO_CHAIN, AuditHead, AuditQuery
+from tokensvc.domain.audit_verdict import NO_CHAIN, AuditHead
+from tokensvc.ports import AuditQuery
 from tokensvc.store.database import Database
 from tokensvc.store.migrating import downgrade, upgrade
 from tokensvc.store.sql_store import SqlStore

@@ -5,10 +5,16 @@ from collections.abc import Sequence
 
 from tokensvc.crypto.algorithms import ALGORITHMS
 from tokensvc.crypto.key_ring import SigningKey
-from tokensvc.crypto.segments import SEGMENTS, decode_object, encode_any_object, encode_object
+from tokensvc.crypto.strict_jwt import (
+    decode_object,
+    encode_any_object,
+    encode_object,
+    is_signed,
+    read_header,
+    taken_apart,
+)
 from tokensvc.domain import base64url
 from tokensvc.domain.access_token import AccessToken, from_claims, to_claims
-from tokensvc.domain.bounds import MAX_TOKEN
 
 TYPE = "at+jwt"
 _MAX_HEADER = 512
@@ -37,17 +43,11 @@ class AccessTokenSigner:
 
     def verify(self, text: str) -> AccessToken | None:
         """Read a JWT; None unless it is genuine and well-formed. Says nothing about its lifetime."""
-        if len(text) > MAX_TOKEN or text.count(".") != SEGMENTS - 1 or not text.isascii():
+        jwt = taken_apart(text)
+        key = self._named_key(jwt.header) if jwt else None
+        if jwt is None or key is None or not is_signed(jwt, key.algorithm, key.public):
             return None
-        signing_input, _, signature_segment = text.rpartition(".")
-        header_segment, _, claims_segment = signing_input.partition(".")
-        key = self._named_key(header_segment)
-        signature = base64url.decode(signature_segment)
-        if key is None or signature is None:
-            return None
-        if not ALGORITHMS[key.algorithm].verify(key.public, signing_input.encode("ascii"), signature):
-            return None
-        claims = decode_object(claims_segment)
+        claims = decode_object(jwt.claims)
         if claims is None or claims.get("iss") != self._issuer:
             return None
         return from_claims(claims)
@@ -66,10 +66,8 @@ class AccessTokenSigner:
 
     def _named_key(self, segment: str) -> SigningKey | None:
         """The key for this exact header: type and algorithm are compared, never followed; anything more is refused."""
-        if len(segment) > _MAX_HEADER:
-            return None
-        header = decode_object(segment)
-        if header is None or header.keys() != {"typ", "alg", "kid"} or header["typ"] != TYPE:
+        header = read_header(segment, (TYPE,), most=_MAX_HEADER)
+        if header is None or header.keys() != {"typ", "alg", "kid"}:
             return None
         kid = header["kid"]
         key = self._keys.get(kid) if isinstance(kid, str) else None

@@ -8,12 +8,12 @@ with a key of this service alone, by which no access token is ever verified.
 import hashlib
 import hmac
 from collections.abc import Sequence
+from typing import Final
 
 from tokensvc.crypto.key_ring import MAC_ALGORITHM, MacKey
-from tokensvc.crypto.segments import SEGMENTS, decode_own_object, encode_object
+from tokensvc.crypto.strict_jwt import decode_own_object, encode_object, taken_apart
 from tokensvc.domain import base64url
-from tokensvc.domain.access_token import Claims
-from tokensvc.domain.bounds import MAX_TOKEN
+from tokensvc.domain.claims import Claims
 from tokensvc.domain.policy import RefreshTokenFormat
 from tokensvc.domain.refresh_token import (
     GENERATION_CLAIM,
@@ -42,6 +42,9 @@ class _Sealing:
         self.activates_at = key.activates_at
         self.mac = hmac.new(key.secret, digestmod=hashlib.sha256)
         self.header, self.stateless_header = _header(key.number), _header(key.number, _STATELESS)
+
+
+_NO_SEALING: Final[tuple[_Sealing | None, bool]] = (None, False)
 
 
 class RefreshTokenFormats:
@@ -115,14 +118,12 @@ class RefreshTokenFormats:
 
     def _unsealed(self, text: str) -> tuple[_Sealing, bool, str] | None:
         """The key that has sealed a JWT, whether it is stateless, and the segment of its claims."""
-        if len(text) > MAX_TOKEN or text.count(".") != SEGMENTS - 1 or not text.isascii():
+        jwt = taken_apart(text)
+        sealing, is_stateless = self._headers.get(jwt.header, _NO_SEALING) if jwt else _NO_SEALING
+        if jwt is None or sealing is None:
             return None
-        signing_input, _, tag = text.rpartition(".")
-        header, _, claims_segment = signing_input.partition(".")
-        sealing, is_stateless = self._headers.get(header, (None, False))
-        if sealing is None or not hmac.compare_digest(_tag(sealing.mac, signing_input), tag):
-            return None
-        return sealing, is_stateless, claims_segment
+        is_sealed = hmac.compare_digest(_tag(sealing.mac, jwt.signing_input), jwt.signature)
+        return (sealing, is_stateless, jwt.claims) if is_sealed else None
 
     def _opened_jwt(self, text: str) -> RefreshToken | None:
         unsealed = self._unsealed(text)

@@ -4,10 +4,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tokensvc.domain import delegation
-from tokensvc.domain.claim_values import milliseconds, seconds, text, texts
+from tokensvc.domain.claims import Claims, milliseconds, seconds, text, texts
 from tokensvc.domain.delegation import DELEGATION_CLAIMS, Delegation
-
-Claims = dict[str, object]
 
 # Set by this service or given a meaning by RFC 7519, 8693, 7800 and 9068: not to be set by callers.
 RESERVED: Final = frozenset(

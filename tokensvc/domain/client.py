@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from tokensvc.domain.client_authentication import NO_KEYS, AuthMethod, ClientKeys
 from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.policy import DEFAULT_POLICY, EVERY_CLIENT, NO_EXCHANGE, ExchangePolicy, TokenPolicy
 from tokensvc.domain.rate_limit import NO_LIMIT, RateLimit
@@ -22,8 +23,9 @@ class Permission(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A registered client. One without `secret_hash` is public: it cannot call, others relay it (RFC 6749, 2.1).
+    """A registered client. One without `auth_method` is public: it cannot call, others relay it (RFC 6749, 2.1).
 
+    One that authenticates by a secret and has no `secret_hash` cannot call before it is given one.
     `previous_secret_hash` is of the secret before, with which it may call until `previous_expires_at`. One that another
     version has described with more than this one knows is not `is_complete`: to write it would lose that. A refresh
     token that was consumed before `retries_from` is not answered again.
@@ -45,11 +47,35 @@ class Client:
     is_complete: bool = True
     retries_from: int = 0
     rate_limit: RateLimit = NO_LIMIT
+    auth_method: AuthMethod | None = None
+    keys: ClientKeys = NO_KEYS
 
     @property
     def is_confidential(self) -> bool:
-        """Whether it has a secret, and so can call."""
-        return self.secret_hash is not None
+        """Whether it can call, by whichever method."""
+        return self.auth_method is not None
+
+    def with_method(self, method: AuthMethod | None) -> "Client":
+        """The client with this method; with another one than before, what it authenticated by until now goes away."""
+        if method is self.auth_method:
+            return self
+        return replace(
+            self,
+            auth_method=method,
+            keys=NO_KEYS,
+            secret_hash=None,
+            previous_secret_hash=None,
+            previous_expires_at=0,
+        )
+
+    def authenticates_like(self, other: "Client") -> bool:
+        """Whether it is the same client as `other` and proves it by the same."""
+        return (self.client_id, self.created_at, self.auth_method, self.keys) == (
+            other.client_id,
+            other.created_at,
+            other.auth_method,
+            other.keys,
+        )
 
     def secret_hashes(self, now: int) -> tuple[bytes | None, bytes | None]:
         """The hash of its secret, and that of the secret before while that one is valid."""

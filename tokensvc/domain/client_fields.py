@@ -5,19 +5,23 @@ from dataclasses import fields, replace
 from typing import Any, Final
 
 from tokensvc.domain.client import Client
+from tokensvc.domain.client_authentication import ClientKeys
 from tokensvc.domain.policy import BindingPolicy, ExchangePolicy, TokenPolicy
 from tokensvc.domain.rate_limit import RateLimit
 
 _NAMES_HERE = {"token_policy": "policy"}
 
 LEAVES: Final = (
-    *("name", "disabled", "permissions", "acts_for", "audiences"),
+    *("name", "disabled", "permissions", "acts_for", "audiences", "auth_method"),
+    *(f"keys.{field.name}" for field in fields(ClientKeys)),
     *(f"token_policy.{field.name}" for field in fields(TokenPolicy) if field.name != "binding"),
     *(f"token_policy.binding.{field.name}" for field in fields(BindingPolicy)),
     *(f"exchange_policy.{field.name}" for field in fields(ExchangePolicy)),
     *(f"rate_limit.{field.name}" for field in fields(RateLimit)),
 )
-CHANGEABLE: Final = frozenset({*LEAVES, "token_policy", "token_policy.binding", "exchange_policy", "rate_limit"})
+CHANGEABLE: Final = frozenset(
+    {*LEAVES, "keys", "token_policy", "token_policy.binding", "exchange_policy", "rate_limit"}
+)
 
 
 def value_at(client: Client, path: str) -> Any:
@@ -29,7 +33,11 @@ def value_at(client: Client, path: str) -> Any:
 
 
 def changed(client: Client, values: Mapping[str, Any]) -> Client:
-    """Answer `client` with the new `values` at their paths, which are of CHANGEABLE; wholes go before their parts."""
+    """Answer `client` with the new `values` at their paths, which are of CHANGEABLE; wholes go before their parts.
+
+    With another method of authentication it keeps nothing of the one before.
+    """
+    client = client.with_method(values.get("auth_method", client.auth_method))
     for path in sorted(values):
         client = _with(client, path.split("."), values[path])
     return client

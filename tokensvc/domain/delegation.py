@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tokensvc.domain.claim_values import milliseconds, seconds, text
+from tokensvc.domain.claims import milliseconds, seconds, text
 
 MAX_ACTORS: Final = 4
 """How often a token can be traded on: each time one more acts."""

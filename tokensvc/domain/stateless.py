@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tokensvc.domain.access_token import Claims
+from tokensvc.domain.claims import Claims
 from tokensvc.domain.refresh_token import GENERATION_CLAIM
 from tokensvc.domain.session import Device, Grant, Session, Traces
 

@@ -1,19 +1,21 @@
-"""Owns who calls: from the metadata of an RPC to a client (RFC 6749, 2.3.1)."""
+"""Owns who calls: from the metadata of an RPC to a client (RFC 6749, 2.3.1; RFC 7523, 2.2)."""
 
 import binascii
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable
+from typing import Any
 from urllib.parse import unquote
 
 from tokensvc.domain.client import Client
+from tokensvc.domain.client_authentication import AuthMethod
 from tokensvc.domain.errors import RefusedError
 from tokensvc.domain.view import View
+from tokensvc.rpc.assertions import Assertions, place_of
 from tokensvc.services.client_secrets import authenticate, unauthenticated
 
-_LONGEST_HEADER = 2048
+_LONGEST_HEADER = 4096
 _MOST_REMEMBERED = 4096
-
 
 Metadata = Iterable[tuple[str, str | bytes]]
 
@@ -24,21 +26,54 @@ class Callers:
     Every change of a client makes a new `Client`; so what is remembered of one is right as long as it is still there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, assertions: Assertions) -> None:
+        self._assertions = assertions
         self._known: dict[bytes, Client] = {}
         self._digests: OrderedDict[str, bytes] = OrderedDict()  # by the client: each has one place
 
-    def recognise(self, metadata: Metadata | None, view: View, now: int) -> Client:
-        """Answer the client that calls; refuse with CALLER_UNAUTHENTICATED, whatever is wrong."""
-        header = _authorization(metadata)
+    def recognise(self, context: Any, view: View, now: int) -> Client | None:
+        """Answer the client that calls; None if it presents an assertion that has to be redeemed first.
+
+        Refuses with CALLER_UNAUTHENTICATED, whatever is wrong.
+        """
+        header = _authorization(context.invocation_metadata())
         digest = hashlib.sha256(header.encode("utf-8", "surrogatepass")).digest()
         known = self._known.get(digest)
         if known is not None and view.clients.get(known.client_id) is known:
             return known
+        if assertion := _assertion(header):
+            return self._assertions.known(place_of(assertion, context.peer()), view, now)
         client = authenticate(view, *_basic(header), now)
         if now >= client.previous_expires_at:  # else it may be the secret that is about to expire
             self._remember(digest, client)
         return client
+
+    async def redeem(self, context: Any, view: View, now: int) -> Client:
+        """Answer the client that calls by an assertion which was not known; refuse as `recognise`."""
+        assertion = _assertion(_authorization(context.invocation_metadata()))
+        return await self._assertions.redeem(assertion, place_of(assertion, context.peer()), view, now)
+
+    def recognise_again(self, caller: Client, context: Any, view: View, now: int) -> Client:
+        """Answer the `caller` of a call that has begun as it is now; refuse if it may not call any more.
+
+        What was redeemed for the call stands as long as it lasts: for that the client has to be the same.
+        """
+        if caller.auth_method is AuthMethod.SECRET:
+            client = self.recognise(context, view, now)
+        else:
+            client = view.clients.get(caller.client_id)
+        if client is None or client.disabled or not client.authenticates_like(caller):
+            raise unauthenticated()
+        return client
+
+    def claimed_client(self, context: Any) -> str:
+        """The client that a call says it is from, right or wrong; empty if that cannot be understood."""
+        try:
+            header = _authorization(context.invocation_metadata())
+            assertion = _assertion(header)
+            return self._assertions.claimed_client(assertion) if assertion else _basic(header)[0]
+        except RefusedError:
+            return ""
 
     def _remember(self, digest: bytes, client: Client) -> None:
         self._known.pop(self._digests.pop(client.client_id, b""), None)
@@ -48,19 +83,16 @@ class Callers:
             del self._known[oldest]
 
 
-def claimed_client(metadata: Metadata | None) -> str:
-    """The client that a call says it is from, right or wrong; empty if that cannot be understood."""
-    try:
-        return _basic(_authorization(metadata))[0]
-    except RefusedError:
-        return ""
-
-
 def _authorization(metadata: Metadata | None) -> str:
     headers = [value for key, value in metadata or () if key == "authorization"]
     if len(headers) != 1 or not isinstance(headers[0], str) or len(headers[0]) > _LONGEST_HEADER:
         raise unauthenticated()
     return headers[0]
+
+
+def _assertion(header: str) -> str:
+    """What stands behind the scheme of assertions; empty behind another."""
+    return header[7:] if header[:7].lower() == "bearer " else ""
 
 
 def _basic(header: str) -> tuple[str, str]:

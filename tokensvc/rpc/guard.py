@@ -29,7 +29,7 @@ from tokensvc.services.refusals import Refusals
 
 Answer = Message | bytes
 Handler = Callable[[Any, Context], Awaitable[Any]]
-_Begun = tuple[Call, Answer | None]
+_Begun = tuple[Call | None, Answer | None]
 
 _log = structlog.get_logger(__name__)
 
@@ -69,6 +69,7 @@ class Guard:
     def __init__(
         self,
         store: Store,
+        callers: Callers,
         refusals: Refusals,
         clock: Clock,
         monotonic: Seconds,
@@ -82,8 +83,8 @@ class Guard:
         self._store = store
         self._refusals = refusals
         self._clock = clock
-        self._callers = Callers()
-        self._streams = Streams(store, self._callers, clock, most=max_streams)
+        self._callers = callers
+        self._streams = Streams(store, callers, clock, most=max_streams)
         self._arrivals = Pacer(pace, store.view)
         self._answers = Pacer(pace, _nothing)
         self._delay = RefusalDelay(refusal_delay)
@@ -159,7 +160,8 @@ class Guard:
         if rpc.view is None or error.is_recorded:
             return  # nothing is known of the caller, or the refusal has been written with what it is about
         if rpc.caller is None:
-            self._refusals.note(refusal_of_stranger(name, error, rpc.view, rpc.context))
+            claimed = self._callers.claimed_client(rpc.context)
+            self._refusals.note(refusal_of_stranger(name, error, rpc.view, rpc.context, claimed))
         else:
             self._refusals.note(refusal_of(name, error, rpc.view, rpc.caller, rpc.request))
 
@@ -183,13 +185,15 @@ class Guard:
         async def serve(rpc: Rpc) -> Answer:
             if len(rpc.data) > READ_FOR_ALL:
                 check_length(rpc.data, method.most_bytes)
-                self._recognised(rpc, await self._store.view(max_staleness=LONGEST_STALENESS))
+                view = await self._store.view(max_staleness=LONGEST_STALENESS)
+                _ = self._recognised(rpc, view) or await self._redeemed(rpc)
             request = rpc.request = read(rpc.data)
 
             def begin(view: View) -> _Begun:
                 call = self._recognised(rpc, view)
-                if call.caller.rate_limit.per_second:
-                    self._rates.count(call.caller, method.calls(request) if method.calls else 1)
+                if call is None:
+                    return None, None
+                self._rates.count(call.caller, method.calls(request) if method.calls else 1)
                 return call, method.at_once(call, request) if method.at_once else None
 
             if staleness := method.max_staleness(request) if method.max_staleness else 0:
@@ -197,22 +201,31 @@ class Guard:
             else:
                 call, answer = await self._arrivals.turn(begin)
             if answer is None:
+                if call is None:
+                    call = await self._redeemed(rpc)
+                    self._rates.count(call.caller, method.calls(request) if method.calls else 1)
                 answer = await method.serve(call, request)
                 await self._answers.turn(_go)
             return answer
 
         return serve
 
-    def _recognised(self, rpc: Rpc, view: View) -> Call:
+    def _recognised(self, rpc: Rpc, view: View) -> Call | None:
+        """The call, if who makes it can be told at once; None if that has to wait for `_redeemed`."""
         rpc.view = view
-        rpc.caller = self._callers.recognise(rpc.context.invocation_metadata(), view, self._clock())
-        return Call(rpc.caller, view, view.revision)
+        rpc.caller = self._callers.recognise(rpc.context, view, self._clock())
+        return Call(rpc.caller, view, view.revision) if rpc.caller else None
+
+    async def _redeemed(self, rpc: Rpc) -> Call:
+        view = await self._store.view()
+        revision = view.revision
+        rpc.caller = await self._callers.redeem(rpc.context, view, self._clock())
+        return Call(rpc.caller, view, revision)
 
     def _stream(self, method: StreamMethod, read: Read) -> Serve:
         async def serve(rpc: Rpc) -> None:
-            call = self._recognised(rpc, await self._store.view())
-            if call.caller.rate_limit.per_second:
-                self._rates.count(call.caller, 1)
+            call = self._recognised(rpc, await self._store.view()) or await self._redeemed(rpc)
+            self._rates.count(call.caller, 1)
             check_length(rpc.data, MOST_BYTES)
             rpc.request = read(rpc.data)
             await self._streams.send(method, call, rpc.request, rpc.context)

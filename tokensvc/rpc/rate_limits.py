@@ -20,8 +20,10 @@ class RateLimits:
         self.refused = 0
 
     def count(self, caller: Client, calls: int) -> None:
-        """Count a call of `caller`, which has a limit, as so many `calls`; refuses with RATE_LIMITED one too many."""
+        """Count a call of `caller` as so many `calls`; refuses with RATE_LIMITED one too many, if it has a limit."""
         limit = caller.rate_limit
+        if not limit.per_second:
+            return
         wait = self._allowances.take(
             (caller.client_id, limit),
             self._clock(),

@@ -9,15 +9,13 @@ from tokensvc.domain.bounds import MAX_NAME
 from tokensvc.domain.client import Client
 from tokensvc.domain.errors import RefusedError
 from tokensvc.domain.view import View
-from tokensvc.rpc.caller import claimed_client
 from tokensvc.services.refusals import Refusal
 
 _TOKENS = ("refresh_token", "token", "subject_token")
 
 
-def refusal_of_stranger(method: str, error: RefusedError, view: View, context: Any) -> Refusal:
+def refusal_of_stranger(method: str, error: RefusedError, view: View, context: Any, claimed: str) -> Refusal:
     """The refusal of a caller that was not recognised. Of what it says the client alone counts, if it exists."""
-    claimed = claimed_client(context.invocation_metadata())
     host = str(context.peer()).rpartition(":")[0]
     return Refusal(error.reason, method, client_id=claimed if claimed in view.clients else "", peer=host)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from tokensvc.domain.client import Permission
+from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.errors import overloaded
 from tokensvc.ports import Clock, Store
 from tokensvc.rpc.caller import Callers
@@ -56,7 +56,7 @@ class Streams:
         call.require(method.permission)
         self._require_room(call.caller.client_id)
         sending = asyncio.create_task(_send(method, request, context))
-        watching = asyncio.create_task(self._watch(method.permission, context))
+        watching = asyncio.create_task(self._watch(call.caller, method.permission, context))
         self._open[sending] = call.caller.client_id
         try:
             await asyncio.wait((sending, watching), return_when=asyncio.FIRST_COMPLETED)
@@ -80,12 +80,12 @@ class Streams:
         if list(self._open.values()).count(caller) >= (self.most + 1) // 2:
             raise overloaded("the caller has too many streams open")
 
-    async def _watch(self, permission: Permission, context: Any) -> None:
+    async def _watch(self, caller: Client, permission: Permission, context: Any) -> None:
         """Fail when the caller would be refused."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             view = await self._store.view()
-            self._callers.recognise(context.invocation_metadata(), view, self._clock()).require(permission)
+            self._callers.recognise_again(caller, context, view, self._clock()).require(permission)
 
 
 async def _send(method: StreamMethod, request: Any, context: Any) -> None:

@@ -6,13 +6,15 @@ from typing import Any, Final, TypeVar
 
 from tokensvc.domain import bounds
 from tokensvc.domain.client import Client, Permission
+from tokensvc.domain.client_authentication import AuthMethod
 from tokensvc.domain.client_fields import changed, differences
 from tokensvc.domain.effects import AuditEvent, Effects, Refused
 from tokensvc.domain.errors import Reason, RefusedError, invalid
 from tokensvc.domain.policy import DAY, MAX_ACCESS_TTL
 from tokensvc.domain.revocation import EntryKind, LogEntry
 from tokensvc.domain.revoke import barrier_entry
-from tokensvc.ports import Clock, Randomness, Rows, Store, Unit
+from tokensvc.ports import AlgorithmsOf, Clock, Randomness, Rows, Store, Unit
+from tokensvc.services.client_authentication import with_checked_keys
 from tokensvc.services.client_checks import checked
 from tokensvc.services.client_secrets import hash_secret, new_secret
 from tokensvc.services.paging import page_size, page_token, place_in
@@ -27,6 +29,7 @@ OPERATOR: Final = Client("", permissions=frozenset({Permission.ADMIN}))
 
 _SWITCH = {"disabled"}
 _NOT_FOUND = Refused(Reason.CLIENT_NOT_FOUND, "there is no client with this client_id", "client_id")
+_NO_SECRET = Refused(Reason.INVALID_REQUEST, "the client does not authenticate by a secret", "client_id")
 _NOT_KNOWN = Refused(
     Reason.NOT_IMPLEMENTED,
     "a newer version has described this client: to change it here would lose what this version does not know",
@@ -48,19 +51,26 @@ class Clients:
     The field that a refusal names is a path in the proto's message Client, or the name of an argument.
     """
 
-    def __init__(self, store: Store, clock: Clock, randomness: Randomness) -> None:
+    def __init__(self, store: Store, clock: Clock, randomness: Randomness, algorithms_of: AlgorithmsOf) -> None:
         self._store = store
         self._clock = clock
         self._randomness = randomness
+        self._algorithms_of = algorithms_of
 
     async def create(self, client: Client, *, confidential: bool, caller: Client) -> tuple[Client, str]:
-        """Register `client`; answer it and its secret, which is empty for a public client and never shown again."""
+        """Register `client`; answer it and its secret, which is never shown again.
+
+        A confidential one has a secret unless it says that it authenticates by something else; then, and if it is
+        public, the secret is empty.
+        """
         caller.require(Permission.ADMIN)
-        described = checked(client, confidential=confidential)
+        if confidential and client.auth_method is None:
+            client = replace(client, auth_method=AuthMethod.SECRET)
+        described = self._checked(client, confidential=confidential)
         now = self._clock()
-        secret = new_secret(self._randomness) if confidential else ""
+        secret = new_secret(self._randomness) if client.auth_method is AuthMethod.SECRET else ""
         created = replace(
-            described, secret_hash=hash_secret(secret) if confidential else None, created_at=now, updated_at=now
+            described, secret_hash=hash_secret(secret) if secret else None, created_at=now, updated_at=now
         )
 
         def decide(rows: Rows) -> Effects[Refused | None]:
@@ -93,7 +103,8 @@ class Clients:
     async def update(self, client_id: str, values: Mapping[str, Any], *, caller: Client) -> Client:
         """Put new `values`, by paths of `client_fields.CHANGEABLE`, into a client; answer it.
 
-        Disabling it also ends everything issued for it. Live sessions meet its new policy at their next refresh.
+        Disabling it also ends everything issued for it. Live sessions meet its new policy at their next refresh. One
+        that is to authenticate by a secret from now on has none until `rotate_secret` makes it.
         """
         now = self._clock()
 
@@ -102,7 +113,7 @@ class Clients:
             updated = replace(wanted, retries_from=client.with_policy(wanted.policy, now).retries_from, updated_at=now)
             try:
                 if values.keys() != _SWITCH:  # whatever stands in an old row, the client can be switched off
-                    updated = checked(updated, confidential=client.is_confidential)
+                    updated = self._checked(updated, confidential=client.is_confidential)
             except RefusedError as error:
                 return Effects(Refused(error.reason, error.message, error.field))
             ends = updated.disabled and "disabled" in values
@@ -142,13 +153,13 @@ class Clients:
         rotated = RotatedSecret(new_secret(self._randomness), now + span)
 
         def decide(client: Client) -> Effects[Refused | None]:
-            if not client.is_confidential:
-                return Effects(Refused(Reason.INVALID_REQUEST, "a public client has no secret", "client_id"))
+            if client.auth_method is not AuthMethod.SECRET:
+                return Effects(_NO_SECRET)
             replaced = replace(
                 client,
                 secret_hash=hash_secret(rotated.secret),
                 previous_secret_hash=client.secret_hash if span else None,
-                previous_expires_at=rotated.previous_expires_at if span else 0,
+                previous_expires_at=rotated.previous_expires_at if span and client.secret_hash else 0,
                 updated_at=now,
             )
             event = _event(
@@ -158,6 +169,12 @@ class Clients:
 
         await self._change(client_id, caller, decide)
         return rotated
+
+    def _checked(self, client: Client, *, confidential: bool) -> Client:
+        if client.is_confidential is not confidential:
+            why = "auth_method is required" if confidential else "a public client cannot call, so it has no auth_method"
+            raise invalid("auth_method", why)
+        return with_checked_keys(checked(client, confidential=confidential), self._algorithms_of)
 
     async def _change(self, client_id: str, caller: Client, decide: Callable[[Client], Effects[T | Refused]]) -> T:
         """Answer what `decide` makes of a client that this version can write back as it is."""

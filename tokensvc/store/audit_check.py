@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select
 
+from tokensvc.domain.audit_verdict import NO_CHAIN, AuditFlaw, AuditHead, AuditVerdict
 from tokensvc.domain.policy import DAY
-from tokensvc.ports import LAST_NUMBER, NO_CHAIN, AuditFlaw, AuditHead, AuditVerdict
+from tokensvc.ports import LAST_NUMBER
 from tokensvc.store import schema
 from tokensvc.store.audit_chain import follows
 from tokensvc.store.audit_numbers import AuditNumbers, last_number

@@ -6,7 +6,7 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import Connection, Row, Select, delete, or_, select, update
 
-from tokensvc.ports import NO_CHAIN
+from tokensvc.domain.audit_verdict import NO_CHAIN
 from tokensvc.store import schema
 from tokensvc.store.audit_chain import follows
 from tokensvc.store.dialects import Dialect

@@ -10,10 +10,11 @@ from tokensvc.domain.keys import StoredKey
 from tokensvc.domain.revocation import EntryKind, LogEntry
 from tokensvc.domain.view import GRACE, View
 from tokensvc.store import schema
+from tokensvc.store.client_rows import client_from
 from tokensvc.store.dialects import Dialect
 from tokensvc.store.key_rows import read_keys
 from tokensvc.store.prepared import Prepared
-from tokensvc.store.rows import client_from, log_entry_from
+from tokensvc.store.rows import log_entry_from
 
 _PAGE = 10_000
 _ABOUT_CLIENTS = frozenset({EntryKind.CLIENT, EntryKind.CLIENT_CHANGED})

@@ -26,6 +26,7 @@ class MemoryStore:
         self._clients: dict[str, Client] = {}
         self._barriers: dict[BarrierKey, Barrier] = {}
         self._leases: dict[str, tuple[str, int]] = {}
+        self._used_ids: dict[str, int] = {}  # until when each is kept, by digest
         self._view = View()
         self._tell_keys: Callable[[Sequence[StoredKey]], Awaitable[None]] | None = None
         self._told_keys: Sequence[StoredKey] | None = None
@@ -82,12 +83,16 @@ class MemoryStore:
         self._view.keys = list(self._view.keys or keys)
 
     async def prune(self, now: int, limit: int, audit_before: int = 0) -> Counter[str]:
-        """As the port says; only sessions and audit events take room here."""
+        """As the port says; only sessions, used ids and audit events take room here."""
         grants = [session.grant for session in self._sessions.values() if session.grant.expires_at < now - GRACE]
         grants = sorted(grants, key=lambda grant: grant.expires_at)[:limit]
         for grant in grants:
             del self._sessions[grant.session_id]
-        return +Counter(sessions=len(grants), audit_events=self._audit.prune(audit_before, limit))
+        gone = [digest for digest, expires_at in self._used_ids.items() if expires_at < now - GRACE][:limit]
+        for digest in gone:
+            del self._used_ids[digest]
+        audit_events = self._audit.prune(audit_before, limit)
+        return +Counter(sessions=len(grants), used_ids=len(gone), audit_events=audit_events)
 
     async def hold_lease(self, name: str, holder: str, now: int, span: int) -> bool:
         """As the port says."""
@@ -124,8 +129,10 @@ class MemoryStore:
             for session_id, session in self._sessions.items()
             if (session.grant.subject, session.grant.client_id) in owners
         }
-        rows = WorkingSet(sessions, clients, dict(self._barriers), self._view.keys)
+        used = {unit.used_id.digest: unit.used_id.expires_at for unit in units if unit.used_id}
+        rows = WorkingSet(sessions, clients, dict(self._barriers), self._view.keys, used.keys() - self._used_ids.keys())
         rows.run(units)  # may raise: nothing has been touched yet
+        self._used_ids |= {digest: used[digest] for digest in used.keys() - self._used_ids.keys()}
         self._audit.append(rows.audit)
         head = self._view.revision
         for session in (*rows.new_sessions, *rows.changed_sessions):

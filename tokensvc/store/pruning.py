@@ -50,4 +50,5 @@ _STATEMENTS = {
     "sessions": _expired(schema.sessions, schema.sessions.c.session_id),
     "revocation_log": _expired(schema.revocation_log, schema.revocation_log.c.revision),
     "barriers": _expired(schema.barriers, schema.barriers.c.kind, schema.barriers.c.key),
+    "used_ids": _expired(schema.used_ids, schema.used_ids.c.digest),
 }

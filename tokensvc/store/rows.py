@@ -2,28 +2,18 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any
 
 import orjson
 from sqlalchemy import RowMapping
 
-from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.effects import AuditEvent
 from tokensvc.domain.keys import KeyPurpose, KeyState, StoredKey
-from tokensvc.domain.policy import DEFAULT_POLICY, NO_EXCHANGE
-from tokensvc.domain.rate_limit import NO_LIMIT, RateLimit
 from tokensvc.domain.revocation import EntryKind, LogEntry
 from tokensvc.domain.session import Device, Grant, Session, Traces
 from tokensvc.ports import AuditRecord
 from tokensvc.store.dialects import digest_bytes
-from tokensvc.store.policy_rows import (
-    exchange_document,
-    exchange_is_known,
-    exchange_policy_from,
-    is_known,
-    policy_from,
-)
 
 # Session fields that change after Issue, each with a column of its own.
 CHANGING = (
@@ -36,15 +26,6 @@ CHANGING = (
     "last_seen",
     "last_location",
 )
-
-
-_CLIENT_DETAILS = frozenset(
-    {
-        *("name", "permissions", "acts_for", "audiences", "policy", "exchange_policy", "rate_limit"),
-        *("previous_secret", "retries_from"),
-    }
-)
-_RATE_LIMIT_DETAILS = frozenset(field.name for field in fields(RateLimit))
 
 
 def session_row(session: Session) -> tuple[Any, ...]:
@@ -132,7 +113,7 @@ def _grant_details(grant: Grant) -> str:
         "credential_digest": grant.credential_digest,
     }
     present = {name: value for name, value in details.items() if value not in (None, "", {}, ())}
-    return _document(present) if present else ""
+    return document(present) if present else ""
 
 
 def _details_from(text: str, device_id: str) -> dict[str, Any]:
@@ -161,77 +142,6 @@ def _given(**values: str) -> dict[str, str]:
     return {name: value for name, value in values.items() if value}
 
 
-def client_row(client: Client) -> dict[str, Any]:
-    """The values of `client` by column."""
-    details: dict[str, Any] = {
-        "name": client.name,
-        "permissions": sorted(client.permissions),
-        "acts_for": sorted(client.acts_for),
-        "audiences": sorted(client.audiences),
-        "policy": asdict(client.policy),
-    }
-    if client.exchange_policy != NO_EXCHANGE:
-        details["exchange_policy"] = exchange_document(client.exchange_policy)
-    if client.retries_from:
-        details["retries_from"] = client.retries_from
-    if client.rate_limit != NO_LIMIT:
-        details["rate_limit"] = asdict(client.rate_limit)
-    if client.previous_secret_hash is not None:
-        details["previous_secret"] = {
-            "hash": client.previous_secret_hash.hex(),
-            "expires_at": client.previous_expires_at,
-        }
-    return {
-        "client_id": client.client_id,
-        "secret_hash": client.secret_hash,
-        "disabled": client.disabled,
-        "details": _document(details),
-        "created_at": client.created_at,
-        "updated_at": client.updated_at,
-    }
-
-
-def client_from(row: RowMapping) -> Client:
-    """The client in `row`; what this version does not know is left out, and the client is not complete then.
-
-    One whose policy makes a choice that this version does not know is disabled here.
-    """
-    details = json.loads(row["details"])
-    named = set(details.get("permissions", ()))
-    previous = details.get("previous_secret", {"hash": "", "expires_at": 0})
-    document, exchanges = details.get("policy", {}), details.get("exchange_policy", {})
-    try:
-        policy, has_known_choices = policy_from(document), True
-    except ValueError:
-        policy, has_known_choices = DEFAULT_POLICY, False
-    limit = details.get("rate_limit", {})
-    is_all_known = (
-        is_known(document)
-        and exchange_is_known(exchanges)
-        and named <= set(Permission)
-        and details.keys() <= _CLIENT_DETAILS
-        and limit.keys() <= _RATE_LIMIT_DETAILS
-    )
-    return Client(
-        row["client_id"],
-        name=details.get("name", ""),
-        disabled=bool(row["disabled"]) or not has_known_choices,
-        secret_hash=row["secret_hash"],
-        previous_secret_hash=bytes.fromhex(previous["hash"]) or None,
-        previous_expires_at=previous["expires_at"],
-        permissions=frozenset(permission for permission in Permission if permission in named),
-        acts_for=frozenset(details.get("acts_for", ())),
-        audiences=frozenset(details.get("audiences", ())),
-        policy=policy,
-        exchange_policy=exchange_policy_from(exchanges),
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-        is_complete=has_known_choices and is_all_known,
-        retries_from=details.get("retries_from", 0),
-        rate_limit=RateLimit(limit.get("per_second", 0.0), limit.get("burst", 0)),
-    )
-
-
 def log_row(entry: LogEntry) -> tuple[Any, ...]:
     """The values of `entry` in the order of the table's columns."""
     return (entry.revision, int(entry.kind), entry.key, entry.at, entry.expires_at, entry.issued_before, entry.reason)
@@ -254,7 +164,7 @@ def audit_row(event: AuditEvent) -> tuple[Any, ...]:
         event.session_id,
         event.reason,
         event.ip,
-        _document(event.details),
+        document(event.details),
     )
 
 
@@ -284,5 +194,6 @@ def key_row(key: StoredKey) -> dict[str, Any]:
     return asdict(key) | {"state": KeyState.ACTIVE}
 
 
-def _document(values: Mapping[str, Any]) -> str:
+def document(values: Mapping[str, Any]) -> str:
+    """JSON, as it is kept in a column."""
     return orjson.dumps(values).decode()

@@ -144,6 +144,16 @@ audit_chains = Table(
     sqlite_autoincrement=True,
 )
 
+# What works once and was used, such as a client's assertion: kept until nothing takes it for good any more.
+used_ids = Table(
+    "used_ids",
+    metadata,
+    Column("digest", DIGEST, primary_key=True),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("used_ids_by_expiry", "expires_at"),
+    sqlite_with_rowid=False,
+)
+
 # Which node does what one node does for all. The row of the beat is also how replicas are measured.
 leases = Table(
     "leases",

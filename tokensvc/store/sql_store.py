@@ -7,21 +7,12 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
+from tokensvc.domain.audit_verdict import AuditHead, AuditVerdict
 from tokensvc.domain.errors import RefusedError
 from tokensvc.domain.keys import StoredKey
 from tokensvc.domain.session import Session
 from tokensvc.domain.view import View
-from tokensvc.ports import (
-    AuditHead,
-    AuditPage,
-    AuditQuery,
-    AuditVerdict,
-    Clock,
-    Committed,
-    SessionFilter,
-    SessionRow,
-    Unit,
-)
+from tokensvc.ports import AuditPage, AuditQuery, Clock, Committed, SessionFilter, SessionRow, Unit
 from tokensvc.store.audit_check import AuditCheck
 from tokensvc.store.audit_reading import read_events, read_numbers
 from tokensvc.store.database import Database

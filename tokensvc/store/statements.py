@@ -1,15 +1,17 @@
 """Owns the SQL of a batch: set-wise statements, one per table, built once for a dialect."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from tokensvc.domain.client import Client
 from tokensvc.domain.revocation import BARRIERS, Barrier, BarrierKey, LogEntry
+from tokensvc.domain.used_id import UsedId
 from tokensvc.ports import Committed, Unit
 from tokensvc.store import schema
 from tokensvc.store.audit_chain import AuditWriter
+from tokensvc.store.client_rows import client_from, client_row
 from tokensvc.store.dialects import Dialect
 from tokensvc.store.exchanges import Exchanges
 from tokensvc.store.key_rows import lock_keys, write_keys
@@ -17,8 +19,6 @@ from tokensvc.store.prepared import Prepared
 from tokensvc.store.rows import (
     CHANGING,
     changing_values,
-    client_from,
-    client_row,
     log_row,
     session_row,
 )
@@ -34,6 +34,7 @@ class Batch:
         self._sessions = sessions
         self._audit = AuditWriter(dialect, addresses=audit_addresses)
         self._raise_barriers = self._upsert_barriers()
+        self._keep_ids = self._insert_ids()
         changes = dialect.rowset("changes", [schema.sessions.c[name] for name in ("session_id", *CHANGING)])
         self._update_sessions = Prepared(
             dialect,
@@ -49,14 +50,15 @@ class Batch:
     def run(self, connection: Connection, units: Sequence[Unit[Any]]) -> list[Committed[Any]]:
         """Load what `units` ask for, decide, and write; durable when the caller commits."""
         sessions = self._sessions
-        # Every node locks in the same order: clients, then sessions, each by their keys. A client's row that is locked
-        # keeps others from adding to its subjects' sessions meanwhile.
+        # Every node locks in the same order: used ids, clients, then sessions, each by their keys. A client's row that
+        # is locked keeps others from adding to its subjects' sessions meanwhile.
+        new_ids = self._new_ids(connection, [unit.used_id for unit in units if unit.used_id])
         clients = _lock_clients(connection, {unit.client_id for unit in units if unit.client_id})
         owned = sessions.owned(connection, {unit.owner for unit in units if unit.owner})
         found = sessions.lock(connection, owned | {unit.session_id for unit in units if not unit.brought})
         brought = sessions.brought(connection, [unit.brought for unit in units if unit.brought])
         keys = lock_keys(connection) if any(unit.keys for unit in units) else ()
-        rows = WorkingSet(found.sessions, clients, found.barriers | brought.barriers, keys)
+        rows = WorkingSet(found.sessions, clients, found.barriers | brought.barriers, keys, new_ids)
         rows.run(units)
         exchanges = Exchanges(self._dialect, connection)
         self._write_sessions(exchanges, rows)
@@ -91,6 +93,22 @@ class Batch:
         if raised := _barriers_of(entries):
             exchanges.hold([self._raise_barriers.bound(**self._dialect.pack("new", raised))])
         return head
+
+    def _new_ids(self, connection: Connection, used_ids: Sequence[UsedId]) -> Iterable[str]:
+        """Keep `used_ids`; answer the digests of those that were not there. Others who keep one now are waited for."""
+        if not used_ids:
+            return ()
+        rows = sorted({used.digest: used.expires_at for used in used_ids}.items())
+        return [digest for (digest,) in self._keep_ids.run(connection, **self._dialect.pack("new", rows))]
+
+    def _insert_ids(self) -> Prepared:
+        table = schema.used_ids
+        rows = self._dialect.rowset("new", list(table.columns))
+        # As below: the condition is always true.
+        statement = self._dialect.insert(table).from_select(
+            list(table.columns), select(rows).where(rows.c.digest == rows.c.digest)
+        )
+        return Prepared(self._dialect, statement.on_conflict_do_nothing().returning(table.c.digest))
 
     def _upsert_barriers(self) -> Prepared:
         table = schema.barriers

@@ -9,6 +9,7 @@ from tokensvc.domain.effects import AuditEvent, Refused
 from tokensvc.domain.keys import StoredKey
 from tokensvc.domain.revocation import BARRIERS, Barrier, BarrierKey, LogEntry, barrier_keys
 from tokensvc.domain.session import Grant, Session
+from tokensvc.domain.used_id import UsedId
 from tokensvc.ports import Committed, Owner, Unit
 
 # A barrier that was decided in this batch has no revision yet, but it will be above all that are known.
@@ -24,11 +25,14 @@ class WorkingSet:
         clients: dict[str, Client],
         barriers: dict[BarrierKey, Barrier],
         keys: Iterable[StoredKey] = (),
+        new_ids: Iterable[str] = (),
     ) -> None:
+        """`new_ids` are the digests of ids that nobody had used before this batch."""
         self._sessions = sessions
         self._clients = clients
         self._barriers = barriers
         self._keys = {(key.purpose, key.key_id): key for key in keys}
+        self._new_ids = set(new_ids)
         self._loaded = frozenset(sessions)
         self._brought: dict[str, Session] = {}
         self._changed: dict[str, Session] = {}
@@ -57,6 +61,13 @@ class WorkingSet:
     def keys(self) -> Sequence[StoredKey]:
         """The keys as the units before left them."""
         return [*self._keys.values()]
+
+    def is_first_use(self, used_id: UsedId) -> bool:
+        """Whether nobody has used it before, no unit of this batch either."""
+        if used_id.digest not in self._new_ids:
+            return False
+        self._new_ids.remove(used_id.digest)
+        return True
 
     def barred(self, grant: Grant) -> bool:
         """Whether a barrier ends `grant`, one of this batch included."""

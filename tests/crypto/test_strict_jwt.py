@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokensvc.crypto.segments import decode_object, decode_own_object, encode_any_object, encode_object
+from tokensvc.crypto.strict_jwt import decode_object, decode_own_object, encode_any_object, encode_object
 from tokensvc.domain import base64url
 
 NUMBERS = st.integers(-(2**1024), 2**1024) | st.floats(allow_nan=False, allow_infinity=False)

@@ -1,0 +1,47 @@
+"""Owns redeeming assertions: a client that calls by one is recognised once by it, of all nodes and for all time."""
+
+from dataclasses import dataclass
+
+from tokensvc.domain.client import Client
+from tokensvc.domain.effects import Effects
+from tokensvc.domain.view import View
+from tokensvc.ports import ClientAssertions, Clock, Rows, Store, Unit
+from tokensvc.services.client_secrets import unauthenticated
+
+
+@dataclass(frozen=True, slots=True)
+class Redeemed:
+    """The client that an assertion was redeemed for, and until when that stands (milliseconds)."""
+
+    client: Client
+    good_until: int
+
+
+class Redemption:
+    """The use case of an assertion that is presented for the first time."""
+
+    def __init__(self, store: Store, assertions: ClientAssertions, clock: Clock) -> None:
+        self._store = store
+        self._assertions = assertions
+        self._clock = clock
+
+    def claimed_client(self, text: str) -> str:
+        """The client that an assertion says it is from, right or wrong; empty if that cannot be understood."""
+        return self._assertions.claimed_client(text)
+
+    async def redeem(self, text: str, view: View) -> Redeemed:
+        """Answer for whom the assertion is good, when it is durable that it was used.
+
+        Refuses with CALLER_UNAUTHENTICATED, whatever is wrong with it, and so if it was used before.
+        """
+        assertion = self._assertions.verify(text, view.clients, self._clock())
+        if assertion is None:
+            raise unauthenticated()
+        client, used_id = view.clients[assertion.client_id], assertion.used_id
+
+        def decide(rows: Rows) -> Effects[bool]:
+            return Effects(rows.is_first_use(used_id))
+
+        if not (await self._store.commit(Unit(decide, used_id=used_id))).outcome:
+            raise unauthenticated()
+        return Redeemed(client, assertion.good_until)
