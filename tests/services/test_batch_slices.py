@@ -40,7 +40,7 @@ async def test_others_go_on_between_the_signatures(use_cases: UseCases) -> None:
         await asyncio.sleep(0)
         rounds += 1
     assert all(await batch)
-    assert rounds >= TOKENS // 16
+    assert rounds >= TOKENS // 32
 
 
 @pytest.mark.parametrize("place", [0, TOKENS - 1])
