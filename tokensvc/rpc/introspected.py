@@ -23,7 +23,7 @@ from tokensvc.services.token_set import BEARER
 
 _MOST_KEPT = 32_768
 _LONGEST_KEPT = 1024  # bytes: with the number of them it bounds the memory
-_SLICE = 32  # tokens of a batch that are worked on at once
+_SLICE = 16  # tokens of a batch that are worked on at once
 _FRAME = 4  # bytes that a result takes beside its own, at most
 _LARGEST_BATCH = 4 * 1024 * 1024 - 16  # bytes of results, which every client takes, with a revision
 
