@@ -10,7 +10,7 @@ from tests.services.use_cases import UseCases, new_keys
 from tokensvc.crypto.live_keys import LiveKeys
 from tokensvc.services.revoke import SessionTarget
 
-TOKENS = 100
+TOKENS = 300
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ async def issued(use_cases: UseCases) -> list[str]:
 
 
 async def test_others_go_on_between_the_signatures(use_cases: UseCases) -> None:
-    """While a hundred tokens are looked at the event loop comes round several times."""
+    """While many tokens are looked at the event loop comes round several times."""
     tokens = await issued(use_cases)
     batch = asyncio.ensure_future(use_cases.introspect_all("bff", tokens))
     rounds = 0

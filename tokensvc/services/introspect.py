@@ -1,7 +1,7 @@
 """Owns Introspect: whether a token is active for this caller, now (RFC 7662). It writes nothing."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from tokensvc.domain import bounds
@@ -108,7 +108,8 @@ class IntrospectTokens:
         known = self.known(call, token, purpose, freshness)
         if known is not None:
             return known
-        view, found = await self._state(call, (token,), freshness)
+        of_sessions = {token} if self._refresh_tokens.is_one(token) else set[str]()
+        view, found = await self._state(call, of_sessions, freshness)
         active = self._judge(token, call.caller, view, found, self._clock(), self._access_tokens.verify)
         return _good_for(purpose, active), view.revision
 
@@ -121,28 +122,30 @@ class IntrospectTokens:
             raise invalid("tokens", f"tokens has not 1 to {MOST_TOKENS} entries")
         if not all(tokens):
             raise invalid("tokens", "tokens has an entry that is empty")
-        keys, verified = call.view.keys, await self._verified(tokens)
-        view, found = await self._state(call, tokens, freshness)
+        texts = {*tokens}
+        of_sessions = {text for text in texts if self._refresh_tokens.is_one(text)}
+        keys, verified = call.view.keys, await self._verified([*texts - of_sessions])
+        view, found = await self._state(call, of_sessions, freshness)
         # With the keys may have ended what they had signed.
         verify = verified.__getitem__ if view.keys == keys else self._access_tokens.verify
         caller, now = call.caller, self._clock()
         return [self._judge(token, caller, view, found, now, verify) for token in tokens], view.revision
 
-    async def _verified(self, tokens: Sequence[str]) -> Mapping[str, AccessToken | None]:
-        """What those of `tokens` say that are access tokens. Signatures take long: others go on between slices."""
-        texts = [text for text in dict.fromkeys(tokens) if not self._refresh_tokens.is_one(text)]
-        verified: dict[str, AccessToken | None] = {}
+    async def _verified(self, texts: Sequence[str]) -> Mapping[str, AccessToken | None]:
+        """What these access tokens say. Signatures take long: others go on between slices."""
+        verify, verified = self._access_tokens.verify, dict[str, AccessToken | None]()
         for begin in range(0, len(texts), _SLICE):
-            verified.update((text, self._access_tokens.verify(text)) for text in texts[begin : begin + _SLICE])
+            for text in texts[begin : begin + _SLICE]:
+                verified[text] = verify(text)
             await asyncio.sleep(0)
         return verified
 
-    async def _state(self, call: Call, tokens: Sequence[str], freshness: Freshness) -> tuple[View, _Found]:
+    async def _state(self, call: Call, of_sessions: Collection[str], freshness: Freshness) -> tuple[View, _Found]:
         """Answer a view, and what was found of the refresh tokens; judge both without waiting in between.
 
         The view is taken after the sessions: what was revoked while they were read counts for every token alike.
         """
-        opened = {text: self._refresh_tokens.open(text) for text in {*tokens} if self._refresh_tokens.is_one(text)}
+        opened = {text: self._refresh_tokens.open(text) for text in of_sessions}
         found = await self._found(opened) if opened else {}
         if any(found.values()):
             view = await self._store.view(min_revision=freshness.min_revision)
