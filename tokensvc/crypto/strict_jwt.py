@@ -45,7 +45,7 @@ def taken_apart(text: str, *, most: int = MAX_TOKEN) -> Jwt | None:
 def read_header(segment: str, types: Collection[str | None], *, most: int = _MAX_HEADER) -> Claims | None:
     """Read a header of `most` characters that is of one of the `types`, where None stands for one that names none.
 
-    One with members that change what the rest means is refused. Other members are for the reader to compare or to ignore:
+    One with members that change what the rest means is refused. Others are for the reader to compare or to ignore:
     nothing here follows them.
     """
     header = decode_object(segment) if len(segment) <= most else None
