@@ -17,6 +17,7 @@ from tokensvc.domain import base64url
 from tokensvc.domain.access_token import AccessToken, from_claims, to_claims
 
 TYPE = "at+jwt"
+_TYPES = (TYPE,)
 _MAX_HEADER = 512
 
 
@@ -66,7 +67,7 @@ class AccessTokenSigner:
 
     def _named_key(self, segment: str) -> SigningKey | None:
         """The key for this exact header: type and algorithm are compared, never followed; anything more is refused."""
-        header = read_header(segment, (TYPE,), most=_MAX_HEADER)
+        header = read_header(segment, _TYPES, most=_MAX_HEADER)
         if header is None or header.keys() != {"typ", "alg", "kid"}:
             return None
         kid = header["kid"]

@@ -19,7 +19,6 @@ from tokensvc.domain.claims import Claims
 _DOTS: Final = 2
 _MAX_HEADER: Final = 2048
 _MAX_DEPTH: Final = 64
-_NOT_UNDERSTOOD: Final = ("crit", "b64")  # RFC 7515, 4.1.11 and RFC 7797: they change what the rest means
 _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[{\[]|[}\]]', re.DOTALL)  # a text that does not end goes on to the end
 
 _encode_any_json = json.JSONEncoder(separators=(",", ":")).encode
@@ -46,11 +45,11 @@ def taken_apart(text: str, *, most: int = MAX_TOKEN) -> Jwt | None:
 def read_header(segment: str, types: Collection[str | None], *, most: int = _MAX_HEADER) -> Claims | None:
     """Read a header of `most` characters that is of one of the `types`, where None stands for one that names none.
 
-    One with what would have to be understood is refused. Other members are for the reader to compare or to ignore:
+    One with members that change what the rest means is refused. Others are for the reader to compare or to ignore:
     nothing here follows them.
     """
     header = decode_object(segment) if len(segment) <= most else None
-    if header is None or any(name in header for name in _NOT_UNDERSTOOD):
+    if header is None or "crit" in header or "b64" in header:  # RFC 7515, 4.1.11; RFC 7797
         return None
     type_ = header.get("typ")
     is_named = isinstance(type_, str) or "typ" not in header
