@@ -14,6 +14,7 @@ from tokensvc.crypto.client_assertions import ClientAssertionVerifier, algorithm
 from tokensvc.crypto.key_making import KeyMaker
 from tokensvc.crypto.key_providers import open_providers
 from tokensvc.crypto.live_keys import LiveKeys
+from tokensvc.crypto.peer_certificate import read_peer_certificate
 from tokensvc.crypto.root_keys import create_root_key, read_root_keys
 from tokensvc.crypto.server_certificate import CertificateFiles
 from tokensvc.crypto.wrapping import Wrapper
@@ -28,6 +29,7 @@ from tokensvc.rpc.client_service import ClientService
 from tokensvc.rpc.guard import AnyMethod, Guard
 from tokensvc.rpc.key_service import KeyService
 from tokensvc.rpc.live_certificate import LiveCertificate
+from tokensvc.rpc.peer import Peers
 from tokensvc.rpc.server import RpcServer
 from tokensvc.rpc.session_service import SessionService
 from tokensvc.rpc.token_service import TokenService
@@ -229,10 +231,11 @@ def _services(
 
 def _guard(store: Store, refusals: Refusals, settings: Settings, clock: Clock, monotonic: Callable[[], float]) -> Guard:
     """What every RPC passes through."""
-    callers = Callers(Assertions(Redemption(store, ClientAssertionVerifier(settings.issuer), clock)))
+    certificate_of = Peers(read_peer_certificate).certificate_of if settings.tls_client_ca_file else None
+    assertions = Assertions(Redemption(store, ClientAssertionVerifier(settings.issuer), clock))
     return Guard(
         store,
-        callers,
+        Callers(assertions, certificate_of),
         refusals,
         clock,
         monotonic,

@@ -74,7 +74,8 @@ async def secured(
         client_ca_file.write_bytes(authority.certificate)
     live = LiveCertificate(CertificateFiles(cert_file, key_file, client_ca_file).read, service.clock, stopwatch)
     randomness = FakeRandomness("behind TLS")
-    server = build_server(service.store, service.keys, service.settings, service.clock, randomness, handlers)
+    settings = service.settings.model_copy(update={"tls_client_ca_file": client_ca_file})
+    server = build_server(service.store, service.keys, settings, service.clock, randomness, handlers)
     port = server.listen("127.0.0.1:0", live.credentials())
     await server.start()
     try:

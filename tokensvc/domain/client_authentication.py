@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from tokensvc.domain.certificate import is_spiffe_id
 from tokensvc.domain.errors import RefusedError, invalid
 
-_MAX_SPIFFE_ID: Final = 2048
 _MAX_DNS_NAME: Final = 253
-# SPIFFE-ID, 2. A workload has a path, and no part of it means another place.
-_SPIFFE_ID = re.compile(r"spiffe://[a-z0-9._-]{1,255}(/(?!\.{1,2}(/|$))[A-Za-z0-9._-]+)+")
 # RFC 1123, 2.1. The last label is never a number, or it would be an address.
 _DNS_NAME = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*(?![0-9]+$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -66,7 +64,7 @@ def surplus(name: str, method: AuthMethod | None) -> RefusedError:
 
 
 def _spiffe_id(text: str) -> str:
-    if len(text) > _MAX_SPIFFE_ID or not _SPIFFE_ID.fullmatch(text):
+    if not is_spiffe_id(text):
         raise invalid("keys.tls_spiffe_id", "tls_spiffe_id is not of the form spiffe://trust-domain/path")
     return text
 

@@ -1,23 +1,28 @@
-"""Owns who calls: from the metadata of an RPC to a client (RFC 6749, 2.3.1; RFC 7523, 2.2)."""
+"""Owns who calls: from the metadata of an RPC to a client (RFC 6749, 2.3.1; RFC 7523, 2.2; RFC 8705, 2)."""
 
 import binascii
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import unquote
 
+from tokensvc.domain.certificate import PeerCertificate
 from tokensvc.domain.client import Client
 from tokensvc.domain.client_authentication import AuthMethod
 from tokensvc.domain.errors import RefusedError
 from tokensvc.domain.view import View
 from tokensvc.rpc.assertions import Assertions, place_of
+from tokensvc.services.client_certificates import ClientCertificates
 from tokensvc.services.client_secrets import authenticate, unauthenticated
 
 _LONGEST_HEADER = 4096
 _MOST_REMEMBERED = 4096
 
 Metadata = Iterable[tuple[str, str | bytes]]
+
+CertificateOf = Callable[[Any], PeerCertificate | None]
+"""Answers the certificate that came with the connection of an RPC's context."""
 
 
 class Callers:
@@ -26,8 +31,11 @@ class Callers:
     Every change of a client makes a new `Client`; so what is remembered of one is right as long as it is still there.
     """
 
-    def __init__(self, assertions: Assertions) -> None:
+    def __init__(self, assertions: Assertions, certificate_of: CertificateOf | None = None) -> None:
+        """`certificate_of` an RPC is asked where callers can have certificates, and only of calls without a header."""
         self._assertions = assertions
+        self._certificate_of = certificate_of
+        self._certificates = ClientCertificates()
         self._known: dict[bytes, Client] = {}
         self._digests: OrderedDict[str, bytes] = OrderedDict()  # by the client: each has one place
 
@@ -41,11 +49,20 @@ class Callers:
         known = self._known.get(digest)
         if known is not None and view.clients.get(known.client_id) is known:
             return known
+        if not header:
+            return self._named_by_certificate(context, view)
         if assertion := _assertion(header):
             return self._assertions.known(place_of(assertion, context.peer()), view, now)
         client = authenticate(view, *_basic(header), now)
         if now >= client.previous_expires_at:  # else it may be the secret that is about to expire
             self._remember(digest, client)
+        return client
+
+    def _named_by_certificate(self, context: Any, view: View) -> Client:
+        certificate = self._certificate_of(context) if self._certificate_of else None
+        client = self._certificates.client(certificate, view) if certificate else None
+        if client is None or client.disabled:
+            raise unauthenticated()
         return client
 
     async def redeem(self, context: Any, view: View, now: int) -> Client:
@@ -84,7 +101,10 @@ class Callers:
 
 
 def _authorization(metadata: Metadata | None) -> str:
+    """The header that says who calls; empty if there is none."""
     headers = [value for key, value in metadata or () if key == "authorization"]
+    if not headers:
+        return ""
     if len(headers) != 1 or not isinstance(headers[0], str) or len(headers[0]) > _LONGEST_HEADER:
         raise unauthenticated()
     return headers[0]
