@@ -1,9 +1,10 @@
 # Everything here needs Python 3.11+ and make alone: .venv is made from requirements.lock at first use.
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check-consistency bench lint format proto lock clean
+.PHONY: help demo serve test check-consistency fuzz bench lint format proto lock clean
 
 PYTHON ?= python3
 BENCH ?= full
+RUNS ?= 3000000
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -23,6 +24,10 @@ test: $(READY) ## Run the test suite
 
 check-consistency: $(READY) ## Prove the guarantees under faults, for half an hour
 	$(BIN)/python -m tests.consistency --long
+
+fuzz: $(READY) ## Give every reader of foreign bytes RUNS inputs (3,000,000; the slow ones a tenth)
+	$(PIP) install --require-hashes --requirement tests/fuzz/requirements.lock
+	$(BIN)/python -m tests.fuzz --runs $(RUNS)
 
 bench: $(READY) ## Measure; BENCH=quick ends within a minute
 	$(BIN)/python -m bench $(BENCH)
