@@ -109,11 +109,10 @@ class InProcess:
     async def _call(self, method: str, data: bytes, metadata: Sequence[tuple[str, str | bytes]] | None) -> Any:
         context = _Context(self.operator.metadata if metadata is None else metadata)
         handler = next(found for one in self._recorder.handlers if (found := one.service(_Details(method))))
-        request = handler.request_deserializer(data)
         with suppress(grpc.aio.AbortError):
             if handler.unary_unary is None:
-                return context.code, await _for_a_moment(handler.unary_stream(request, context))
-            answer = await handler.unary_unary(request, context)
+                return context.code, await _for_a_moment(handler.unary_stream(data, context))
+            answer = await handler.unary_unary(data, context)
             if context.code is grpc.StatusCode.OK:
                 return context.code, handler.response_serializer(answer)
         return context.code, None

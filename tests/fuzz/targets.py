@@ -1,15 +1,25 @@
 """Owns the targets: each takes any bytes, and fails if what reads them does anything but to accept or to refuse."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 
 import grpc
+from cryptography import x509
 from google.protobuf.message import Message
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
+from tests.certificates import Authority
+from tests.client_keys import Signer, by_assertion
+from tests.fakes import FakeClock
 from tests.fuzz.in_process import InProcess
+from tests.harness import ISSUER
 from tests.rpc.methods import LATER, OFFERED
+from tokensvc.crypto.client_assertions import ClientAssertionVerifier
+from tokensvc.crypto.jwk import JwkError, read_set
+from tokensvc.crypto.peer_certificate import read_peer_certificate
+from tokensvc.domain.client import Client
 from tokensvc.domain.policy import RefreshTokenFormat
 
 _METHODS = sorted(f"/{method.containing_service.full_name}/{method.name}" for method in (*OFFERED, *LATER))
@@ -135,7 +145,55 @@ def _headers() -> Sequence[bytes]:
     return [value.encode() for _, value in _service().get().operator.metadata]
 
 
+def assertion(data: bytes) -> None:
+    """No bytes but those that the client has signed are an assertion of it."""
+    text = _text(data)
+    _verifier().claimed_client(text)
+    assert _verifier().verify(text, _SIGNERS, _CLOCK()) is None or text in _assertions()
+
+
+def jwk_set(data: bytes) -> None:
+    """Whatever is registered as a key set: it is one, and all its keys are public, or it is refused."""
+    with suppress(JwkError):
+        assert all(key.algorithms for key in read_set(_text(data)))
+
+
+def certificate(data: bytes) -> None:
+    """Whatever a certificate is: it names somebody, or nobody."""
+    read_peer_certificate(data)
+
+
+_CLOCK = FakeClock()
+_SIGNERS = {
+    algorithm: Client(algorithm, **by_assertion(algorithm))
+    for algorithm in ("ES256", "ES384", "EdDSA", "RS256", "PS256")
+}
+
+
+@cache
+def _verifier() -> ClientAssertionVerifier:
+    return ClientAssertionVerifier(ISSUER)
+
+
+@cache
+def _assertions() -> frozenset[str]:
+    return frozenset(Signer(algorithm, _CLOCK, algorithm).assertion() for algorithm in _SIGNERS)
+
+
+def _key_sets() -> Sequence[bytes]:
+    return [client.keys.jwks.encode() for client in _SIGNERS.values()]
+
+
+def _certificates() -> Sequence[bytes]:
+    names = (x509.UniformResourceIdentifier("spiffe://shop.test/till"), x509.DNSName("till.shop.test"))
+    authority = Authority()
+    return [authority.client(*names).chain, authority.server().chain, authority.certificate]
+
+
 TARGETS = {
+    "assertion": Target(assertion, lambda: [text.encode() for text in sorted(_assertions())]),
+    "jwk_set": Target(jwk_set, _key_sets),
+    "certificate": Target(certificate, _certificates),
     "access_token": Target(access_token, _genuine),
     "refresh_token": Target(refresh_token, _genuine),
     "introspection": Target(introspection, _genuine),
