@@ -10,7 +10,8 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 
 from tokensvc.config import Settings, SettingsError
-from tokensvc.crypto.client_assertions import algorithms_of
+from tokensvc.crypto.client_assertions import ClientAssertionVerifier, algorithms_of
+from tokensvc.crypto.dpop_proofs import read_proof
 from tokensvc.crypto.key_making import KeyMaker
 from tokensvc.crypto.live_keys import LiveKeys
 from tokensvc.crypto.wrapping import Wrapper, create_root_key, load_root_keys, parse_root_keys
@@ -34,6 +35,7 @@ from tokensvc.services.flags import Flags
 from tokensvc.services.introspect import IntrospectTokens
 from tokensvc.services.issue import IssueTokens
 from tokensvc.services.keys import KeyAdministration, Schedule, complain
+from tokensvc.services.proofs import Proofs
 from tokensvc.services.refresh import RefreshTokensOfSession
 from tokensvc.services.refusals import INTERVAL, Refusals
 from tokensvc.services.retention import Retention, beat
@@ -173,12 +175,13 @@ def build_server(
 ) -> RpcServer:
     """Put the service together; it does not listen yet. Refusals are recorded every `refusal_interval` seconds."""
     minter = AccessTokenMinter(keys.access_tokens, randomness, settings.issuer)
+    proofs = Proofs(store, read_proof, clock, keys.dpop_nonces if settings.dpop_nonce else None)
     administration = key_administration(store, keys, settings, clock)
     tokens = TokenService(
         IssueTokens(store, minter, keys.refresh_tokens, clock, randomness, settings.issuer),
-        RefreshTokensOfSession(store, minter, keys.refresh_tokens, clock, settings.issuer),
+        RefreshTokensOfSession(store, minter, keys.refresh_tokens, proofs, clock, settings.issuer),
         RevokeTokens(store, keys.access_tokens, keys.refresh_tokens, clock),
-        IntrospectTokens(store, keys.access_tokens, keys.refresh_tokens, clock, settings.issuer),
+        IntrospectTokens(store, keys.access_tokens, keys.refresh_tokens, proofs, clock, settings.issuer),
     )
     services: dict[ServiceDescriptor, Mapping[str, AnyMethod]] = {
         token_service.DESCRIPTOR: tokens.methods(),

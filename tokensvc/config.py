@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     refusal_delay: float = Field(
         1, ge=0, le=10, description="Seconds that refused calls wait when a caller has many of them; 0 turns it off."
     )
+    dpop_nonce: bool = Field(
+        default=False, description="Demand a nonce of this service in the DPoP proofs that refresh sessions."
+    )
     database_timeout: float = Field(3, gt=0, le=60, description="Seconds after which PostgreSQL counts as gone.")
     workers: int = Field(1, ge=1, le=256, description="Processes that serve, all on the same address.")
     max_connection_age: float = Field(

@@ -4,6 +4,7 @@ from typing import Any
 
 from tests.fakes import FakeClock, FakeRandomness
 from tests.harness import ISSUER, policy_of
+from tokensvc.crypto.dpop_proofs import read_proof
 from tokensvc.crypto.key_making import KeyMaker
 from tokensvc.crypto.live_keys import LiveKeys
 from tokensvc.crypto.wrapping import Wrapper
@@ -15,6 +16,7 @@ from tokensvc.services.call import Call
 from tokensvc.services.clients import OPERATOR, Clients
 from tokensvc.services.introspect import ANY_PURPOSE, Active, IntrospectTokens, Purpose
 from tokensvc.services.issue import IssueOrder, IssueTokens
+from tokensvc.services.proofs import Proofs
 from tokensvc.services.refresh import RefreshOrder, RefreshTokensOfSession
 from tokensvc.services.revoke import RevokeTokens, Target
 from tokensvc.services.token_set import AccessTokenMinter, TokenSet
@@ -40,11 +42,12 @@ class UseCases:
         randomness = FakeRandomness(seed)
         minter = AccessTokenMinter(keys.access_tokens, randomness, ISSUER)
         self.store = store
+        proofs = Proofs(store, read_proof, clock, None)
         self.clients = Clients(store, clock, randomness)
         self.issuing = IssueTokens(store, minter, keys.refresh_tokens, clock, randomness, ISSUER)
-        self.refreshing = RefreshTokensOfSession(store, minter, keys.refresh_tokens, clock, ISSUER)
+        self.refreshing = RefreshTokensOfSession(store, minter, keys.refresh_tokens, proofs, clock, ISSUER)
         self.revoking = RevokeTokens(store, keys.access_tokens, keys.refresh_tokens, clock)
-        self.introspecting = IntrospectTokens(store, keys.access_tokens, keys.refresh_tokens, clock, ISSUER)
+        self.introspecting = IntrospectTokens(store, keys.access_tokens, keys.refresh_tokens, proofs, clock, ISSUER)
 
     async def register(self, client_id: str, *, policy: TokenPolicy | None = None, **fields: Any) -> str:
         """Register a confidential client that may call everything; answer its secret."""

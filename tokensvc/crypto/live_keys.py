@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from tokensvc.crypto.access_tokens import AccessTokenSigner
+from tokensvc.crypto.dpop_nonces import DpopNonceMaker
 from tokensvc.crypto.key_making import KeyMaker
 from tokensvc.crypto.key_ring import MacKey, SigningKey, open_mac_keys, open_signing_keys
 from tokensvc.crypto.refresh_tokens import RefreshTokenFormats
@@ -38,6 +39,7 @@ class LiveKeys:
         self._signer = AccessTokenSigner([*self._signing.values()], issuer)
         self.access_tokens = VerifiedCache(self._signer, verified_tokens)
         self.refresh_tokens = RefreshTokenFormats([*self._macs.values()], issuer)
+        self.dpop_nonces = DpopNonceMaker([*self._macs.values()])
 
     def take(self, stored: Sequence[StoredKey]) -> None:
         """Use the `stored` keys from now on.
@@ -53,6 +55,7 @@ class LiveKeys:
         }
         self._signer.use([*self._signing.values()])
         self.refresh_tokens.use([*self._macs.values()])
+        self.dpop_nonces.use([*self._macs.values()])
         self.access_tokens.forget()
 
     def _opened(

@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tokensvc.domain import claims as read
+from tokensvc.domain import confirmation
 from tokensvc.domain.claims import Claims
+from tokensvc.domain.confirmation import Confirmation
 
 # Set by this service or given a meaning by RFC 7519, 8693, 7800 and 9068: not to be set by callers.
 RESERVED: Final = frozenset(
@@ -39,6 +41,7 @@ class AccessToken:
     acr: str = ""
     amr: tuple[str, ...] = ()
     claims: Claims = field(default_factory=dict)
+    confirmation: Confirmation | None = None
 
 
 def to_claims(token: AccessToken) -> Claims:
@@ -66,6 +69,8 @@ def to_claims(token: AccessToken) -> Claims:
         claims["acr"] = token.acr
     if token.amr:
         claims["amr"] = list(token.amr)
+    if token.confirmation is not None:
+        claims["cnf"] = confirmation.to_claim(token.confirmation)
     return claims
 
 
@@ -89,6 +94,7 @@ def from_claims(claims: Claims) -> AccessToken | None:
             acr=read.text(claims["acr"]) if "acr" in claims else "",
             amr=read.texts(claims["amr"]) if "amr" in claims else (),
             claims={name: value for name, value in claims.items() if name not in RESERVED},
+            confirmation=confirmation.from_claim(claims["cnf"]) if "cnf" in claims else None,
         )
     except (KeyError, TypeError, ValueError):
         return None

@@ -59,11 +59,18 @@ class RefusedError(Exception):
     """A request that is answered with an error: `reason`, a fixed `message`, and the `field` at fault where one is.
 
     The message never repeats what the caller sent. `differs` is for the audit trail, and `is_recorded` says that this
-    knows of it already.
+    knows of it already. With `wanted_nonce` in its proof the call might succeed (RFC 9449, 8).
     """
 
     def __init__(
-        self, reason: Reason, message: str, field: str = "", *, differs: str = "", is_recorded: bool = False
+        self,
+        reason: Reason,
+        message: str,
+        field: str = "",
+        *,
+        differs: str = "",
+        is_recorded: bool = False,
+        wanted_nonce: str = "",
     ) -> None:
         super().__init__(message)
         self.reason = reason
@@ -71,6 +78,7 @@ class RefusedError(Exception):
         self.field = field
         self.differs = differs
         self.is_recorded = is_recorded
+        self.wanted_nonce = wanted_nonce
 
 
 def invalid(field: str, message: str) -> RefusedError:

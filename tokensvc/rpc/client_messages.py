@@ -28,7 +28,7 @@ def client_of(message: pb.Client) -> Client:
     Refuses with NOT_IMPLEMENTED what is not offered yet, so that nothing seems to hold that does not.
     """
     for field in _LATER:
-        convert.refuse_proof(message, field)
+        convert.refuse_later(message, field)
     with convert.within("token_policy"):
         policy = policy_of(message.token_policy)
     return Client(

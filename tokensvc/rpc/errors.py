@@ -13,6 +13,8 @@ from tokensvc.domain.errors import Reason, RefusedError
 
 DOMAIN: Final = "tokensvc"
 DETAILS_KEY: Final = "grpc-status-details-bin"
+NONCE_KEY: Final = "dpop-nonce"
+_USE_DPOP_NONCE: Final = "use_dpop_nonce"  # RFC 9449, 8
 
 CODES: Final[Mapping[Reason, grpc.StatusCode]] = {
     Reason.INVALID_REQUEST: grpc.StatusCode.INVALID_ARGUMENT,
@@ -42,14 +44,18 @@ CODES: Final[Mapping[Reason, grpc.StatusCode]] = {
 }
 
 
-def status_of(error: RefusedError) -> tuple[grpc.StatusCode, str, tuple[tuple[str, bytes], ...]]:
+def status_of(error: RefusedError) -> tuple[grpc.StatusCode, str, tuple[tuple[str, str | bytes], ...]]:
     """Answer the code, the message and the trailing metadata for `error`."""
-    return CODES[error.reason], error.message, ((DETAILS_KEY, _details(error.reason, error.message, error.field)),)
+    nonce = error.wanted_nonce
+    details = _details(error.reason, error.message, error.field, _USE_DPOP_NONCE if nonce else "")
+    trailers = ((DETAILS_KEY, details), (NONCE_KEY, nonce)) if nonce else ((DETAILS_KEY, details),)
+    return CODES[error.reason], error.message, trailers
 
 
 @lru_cache(maxsize=256)  # there are few: messages repeat nothing of a request
-def _details(reason: Reason, message: str, field: str) -> bytes:
-    details: list[Message] = [error_details_pb2.ErrorInfo(reason=reason.value, domain=DOMAIN)]
+def _details(reason: Reason, message: str, field: str, oauth_error: str) -> bytes:
+    metadata = {"error": oauth_error} if oauth_error else {}
+    details: list[Message] = [error_details_pb2.ErrorInfo(reason=reason.value, domain=DOMAIN, metadata=metadata)]
     if field:
         violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=message)
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
