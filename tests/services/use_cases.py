@@ -4,6 +4,7 @@ from typing import Any
 
 from tests.fakes import FakeClock, FakeRandomness
 from tests.harness import ISSUER, policy_of
+from tokensvc.crypto.client_assertions import algorithms_of
 from tokensvc.crypto.dpop_proofs import read_proof
 from tokensvc.crypto.key_making import KeyMaker
 from tokensvc.crypto.live_keys import LiveKeys
@@ -43,7 +44,7 @@ class UseCases:
         minter = AccessTokenMinter(keys.access_tokens, randomness, ISSUER)
         self.store = store
         proofs = Proofs(store, read_proof, clock, None)
-        self.clients = Clients(store, clock, randomness)
+        self.clients = Clients(store, clock, randomness, algorithms_of)
         self.issuing = IssueTokens(store, minter, keys.refresh_tokens, clock, randomness, ISSUER)
         self.refreshing = RefreshTokensOfSession(store, minter, keys.refresh_tokens, proofs, clock, ISSUER)
         self.revoking = RevokeTokens(store, keys.access_tokens, keys.refresh_tokens, clock)

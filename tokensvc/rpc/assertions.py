@@ -1,4 +1,4 @@
-"""Owns the assertions that callers present: each is redeemed once, and then stands for the connection that brought it."""
+"""Owns the assertions that callers present: each is redeemed once, and then stands for the connection it came by."""
 
 import asyncio
 import hashlib

@@ -9,8 +9,8 @@ from tokensvc.domain.view import View
 class Call(NamedTuple):
     """An authenticated call: who calls, and the view of the log.
 
-    The view goes on growing while the call waits; `revision` is where it was when the call arrived. `certificate` is the
-    SHA-256 hash of that at the other end of the connection, if TLS has found it good.
+    The view goes on growing while the call waits; `revision` is where it was when the call arrived. `certificate` is
+    the SHA-256 hash of that at the other end of the connection, if TLS has found one good.
     """
 
     caller: Client

@@ -116,7 +116,8 @@ class IntrospectTokens:
     async def introspect_proven(
         self, call: Call, token: str, dpop: RelayedProof, purpose: Purpose = ANY_PURPOSE, freshness: Freshness = STRONG
     ) -> tuple[Active | None, int]:
-        """The same for an access token that came with a proof: active only if that is good, and the first with its id."""
+        """The same for an access token that came with a proof: active only if that is good and was not used before."""
+        call.require(Permission.INTROSPECT)
         check_relayed(dpop)
         active, revision = await self.introspect(call, token, purpose, freshness)
         if isinstance(active, AccessToken) and await self._proofs.is_shown(dpop, active, token):

@@ -1,12 +1,15 @@
 """Owns judging the DPoP proofs that callers relay (RFC 9449): for which request, how old, used for the first time."""
 
 import hmac
+from typing import Final
 
 from tokensvc.domain.access_token import AccessToken
-from tokensvc.domain.dpop_proof import DpopProof, RelayedProof, check_relayed, hash_of
+from tokensvc.domain.dpop_proof import DpopProof, RelayedProof, hash_of
 from tokensvc.domain.effects import Effects
 from tokensvc.domain.possession import Possession
 from tokensvc.ports import Clock, DpopNonces, ReadProof, Rows, Store, Unit
+
+_BAD: Final = Possession(has_proof=True)
 
 
 class Proofs:
@@ -20,22 +23,18 @@ class Proofs:
         self._nonces = nonces
 
     def shown_by(self, relayed: RelayedProof) -> Possession:
-        """What a proof for Refresh shows, if it is the first with its id; refuses one that cannot be judged.
+        """What a proof for Refresh shows, if nobody has used it before.
 
         A nonce says when the proof was made, so that the clock of a phone need not be right (RFC 9449, 11.1).
         """
-        check_relayed(relayed)
-        now, proof = self._clock(), self._read(relayed.proof)
+        now, proof, nonces = self._clock(), self._read(relayed.proof), self._nonces
         if proof is None or not proof.is_for(relayed):
-            return Possession(has_proof=True)
-        if self._nonces is None:
-            is_good, wanted_nonce = proof.is_timely(now), ""
-        else:
-            is_good, wanted_nonce = True, "" if self._nonces.is_good(proof.nonce, now) else self._nonces.present(now)
-        if not is_good:
-            return Possession(has_proof=True)
-        used_id = None if wanted_nonce else proof.used_id(now)
-        return Possession(has_proof=True, jkt=proof.thumbprint, used_id=used_id, wanted_nonce=wanted_nonce)
+            return _BAD
+        if nonces is not None and not nonces.is_good(proof.nonce, now):
+            return Possession(has_proof=True, jkt=proof.thumbprint, wanted_nonce=nonces.present(now))
+        if nonces is None and not proof.is_timely(now):
+            return _BAD
+        return Possession(has_proof=True, jkt=proof.thumbprint, used_id=proof.used_id(now))
 
     async def is_shown(self, relayed: RelayedProof, token: AccessToken, text: str) -> bool:
         """Whether a proof that came with an access token, and its `text`, shows the key that this is bound to.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from tokensvc.domain import base64url, bounds
 from tokensvc.domain.client import Permission
 from tokensvc.domain.confirmation import token_type_of
-from tokensvc.domain.dpop_proof import RelayedProof
+from tokensvc.domain.dpop_proof import RelayedProof, check_relayed
 from tokensvc.domain.effects import Effects, Refused
 from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.possession import NOTHING, Possession
@@ -84,6 +84,8 @@ class RefreshTokensOfSession:
         bounds.text(order.device_id, "device_id")
         bounds.text(order.credential_version, "credential_version")
         check_context(order.context)
+        if order.dpop is not None:
+            check_relayed(order.dpop)
         scopes, audiences = bounds.scopes(order.scopes), bounds.audiences(order.audiences)
         token = self._refresh_tokens.open(order.refresh_token)
         if token is None:
