@@ -62,7 +62,7 @@ def from_claims(claims: Mapping[str, Any]) -> Session | None:
             last_location=claims.get("last_location", ""),
             is_stateless=True,
         )
-    except KeyError:
+    except (KeyError, TypeError):
         return None
 
 
