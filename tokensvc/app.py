@@ -190,11 +190,9 @@ def build_server(
         client_service.DESCRIPTOR: ClientService(Clients(store, clock, randomness, algorithms_of)).methods(),
         audit_service.DESCRIPTOR: AuditService(_audit_trail(store, settings)).methods(),
     }
-    assertions = ClientAssertionVerifier(settings.issuer)
-    callers = Callers(Assertions(Redemption(store, assertions, clock)))
     refusals = Refusals(store, keys.refresh_tokens, clock, interval=refusal_interval)
     return RpcServer(
-        Guard(store, callers, refusals, clock, pace=settings.pace_ms / 1000, refusal_delay=settings.refusal_delay),
+        _guard(store, refusals, settings, clock),
         services,
         extra_handlers,
         store=store,
@@ -202,6 +200,12 @@ def build_server(
         shares_port=settings.workers > 1,
         max_connection_age=settings.max_connection_age,
     )
+
+
+def _guard(store: Store, refusals: Refusals, settings: Settings, clock: Clock) -> Guard:
+    """What every RPC passes through."""
+    callers = Callers(Assertions(Redemption(store, ClientAssertionVerifier(settings.issuer), clock)))
+    return Guard(store, callers, refusals, clock, pace=settings.pace_ms / 1000, refusal_delay=settings.refusal_delay)
 
 
 def _jwks_max_age(settings: Settings) -> int:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokensvc.domain.access_token import RESERVED, AccessToken, from_claims, to_claims
+from tokensvc.domain.confirmation import Confirmation
 
 FULL = AccessToken(
     issuer="https://issuer.test",
@@ -28,8 +29,9 @@ FULL = AccessToken(
     acr="urn:high",
     amr=("pwd", "otp"),
     claims={"tenant": "acme", "roles": ["admin", {"since": 1.5}], "flag": True, "nothing": None},
+    confirmation=Confirmation(jkt="0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"),
 )
-BARE = replace(FULL, scopes=(), session_id="", device_id="", auth_time=None, acr="", amr=(), claims={})
+BARE = replace(FULL, scopes=(), session_id="", device_id="", auth_time=None, acr="", amr=(), claims={}, confirmation=None)
 REQUIRED = ("iss", "sub", "client_id", "aud", "scope", "iat", "exp", "jti", "orig_iat", "rev")
 MOMENTS = ("iat", "exp", "auth_time", "orig_iat", "rev")
 TEXTS = ("iss", "sub", "client_id", "jti", "sid", "device_id", "acr")

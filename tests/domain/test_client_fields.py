@@ -7,17 +7,21 @@ from google.protobuf.descriptor import Descriptor
 from tokensvc_pb.v1 import client_service_pb2 as pb
 
 from tokensvc.domain.client import Client, Permission
+from tokensvc.domain.client_authentication import AuthMethod, ClientKeys
 from tokensvc.domain.client_fields import CHANGEABLE, LEAVES, changed, differences, value_at
 from tokensvc.domain.policy import MINUTE, BindingAction, BindingPolicy, Rotation, TokenPolicy
 
 NOT_CHANGED = {"client_id", "type", "created_at", "updated_at"}
-NOT_OFFERED = {"auth_method", "keys", "rate_limit", "exchange_policy"}
+NOT_OFFERED = {"rate_limit", "exchange_policy"}
 EXAMPLES: dict[str, Any] = {
     "name": "Another",
     "disabled": True,
     "permissions": frozenset({Permission.WATCH}),
     "acts_for": frozenset({"web"}),
     "audiences": frozenset({"billing"}),
+    "auth_method": AuthMethod.TLS,
+    "keys": ClientKeys(jwks="{}", algorithms=("ES256",)),
+    "keys.tls_dns_name": "bff.test",
     "token_policy": TokenPolicy(access_ttl=MINUTE, scopes=("read",)),
     "token_policy.rotation": Rotation.ALWAYS,
     "token_policy.scopes": ("write",),
@@ -68,4 +72,4 @@ def test_equal_clients_do_not_differ() -> None:
 
 def test_wholes_are_changeable_too() -> None:
     """A message can be replaced as a whole."""
-    assert CHANGEABLE - set(LEAVES) == {"token_policy", "token_policy.binding"}
+    assert CHANGEABLE - set(LEAVES) == {"keys", "token_policy", "token_policy.binding"}

@@ -28,7 +28,7 @@ SAME = [
     ("https://bff.test/a/", "https://bff.test/a/b/.."),
     ("https://bff.test/a/", "https://bff.test/a/."),
     ("https://bff.test/", "https://bff.test/../.."),
-    ("https://[2001:DB8::1]/", "https://[2001:db8::1]:443/"),
+    ("https://[2001:db8::1]/", "https://[2001:DB8::1]:443/"),
 ]
 OTHER = [
     ("https://bff.test/token", "http://bff.test/token"),

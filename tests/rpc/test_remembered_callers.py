@@ -6,12 +6,17 @@ from dataclasses import replace
 
 import pytest
 
+from tests.rpc.contexts import FakeContext
+from tokensvc.crypto.client_assertions import ClientAssertionVerifier
 from tokensvc.domain.client import Client
 from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.view import View
 from tokensvc.rpc import caller
-from tokensvc.rpc.caller import Callers, Metadata
+from tokensvc.rpc.assertions import Assertions
+from tokensvc.rpc.caller import Callers
+from tokensvc.services.client_assertions import Redemption
 from tokensvc.services.client_secrets import hash_secret
+from tokensvc.store.memory import MemoryStore
 
 SECRET = "tscs_right"
 OLDER = "tscs_older"
@@ -20,9 +25,19 @@ BFF = Client("bff", secret_hash=hash_secret(SECRET))
 ROTATING = replace(BFF, previous_secret_hash=hash_secret(OLDER), previous_expires_at=NOW + 1)
 
 
-def basic(client_id: str, secret: str) -> Metadata:
-    """The metadata of a call."""
-    return (("authorization", "Basic " + base64.b64encode(f"{client_id}:{secret}".encode()).decode()),)
+def header(client_id: str, secret: str) -> str:
+    """The header of a call."""
+    return "Basic " + base64.b64encode(f"{client_id}:{secret}".encode()).decode()
+
+
+def basic(client_id: str, secret: str) -> FakeContext:
+    """A call by a secret."""
+    return FakeContext((("authorization", header(client_id, secret)),))
+
+
+def new_callers() -> Callers:
+    """One that has recognised nobody, and knows no assertions."""
+    return Callers(Assertions(Redemption(MemoryStore(), ClientAssertionVerifier("https://issuer.test"), lambda: NOW)))
 
 
 def view_of(*clients: Client) -> View:
@@ -35,7 +50,7 @@ def view_of(*clients: Client) -> View:
 @pytest.fixture
 def callers() -> Callers:
     """One that has recognised the BFF, and then a call of nobody."""
-    callers = Callers()
+    callers = new_callers()
     assert callers.recognise(basic("bff", SECRET), view_of(BFF), NOW) is BFF
     with pytest.raises(RefusedError):
         callers.recognise(basic("bff", "tscs_wrong"), view_of(BFF), NOW)
@@ -74,7 +89,7 @@ def test_what_the_client_is_now_is_answered(callers: Callers) -> None:
 
 def test_an_older_secret_ends_on_time() -> None:
     """The secret before is good until its last millisecond, however often it was used."""
-    callers, view = Callers(), view_of(ROTATING)
+    callers, view = new_callers(), view_of(ROTATING)
     for secret in (OLDER, SECRET, OLDER):
         assert callers.recognise(basic("bff", secret), view, NOW) is ROTATING
     with pytest.raises(RefusedError):
@@ -97,8 +112,7 @@ def test_only_so_many_are_remembered(callers: Callers, monkeypatch: pytest.Monke
 
 def test_no_secret_is_remembered(callers: Callers) -> None:
     """What is kept of a call is the hash of what it presented."""
-    ((_, header),) = basic("bff", SECRET)
-    assert list(vars(callers)["_known"]) == [hashlib.sha256(str(header).encode()).digest()]
+    assert list(vars(callers)["_known"]) == [hashlib.sha256(header("bff", SECRET).encode()).digest()]
 
 
 def test_each_client_has_one_place(callers: Callers) -> None:
@@ -107,7 +121,11 @@ def test_each_client_has_one_place(callers: Callers) -> None:
     view = view_of(BFF, other)
     assert callers.recognise(basic("other", SECRET), view, NOW) is other
     for place in range(len("basic")):
-        ((key, header),) = basic("bff", SECRET)
         spelling = "basic"[:place].upper() + "basic"[place:]
-        assert callers.recognise([(key, str(header).replace("Basic", spelling))], view, NOW) is BFF
+        assert (
+            callers.recognise(
+                FakeContext([("authorization", header("bff", SECRET).replace("Basic", spelling))]), view, NOW
+            )
+            is BFF
+        )
     assert sorted(client.client_id for client in vars(callers)["_known"].values()) == ["bff", "other"]

@@ -10,6 +10,7 @@ from tests.harness import policy_of
 from tests.services.recording_store import RecordingStore
 from tests.services.use_cases import UseCases
 from tokensvc.domain.client import Client, Permission
+from tokensvc.domain.client_authentication import AuthMethod
 from tokensvc.domain.effects import AuditEvent
 from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.revocation import EntryKind
@@ -64,7 +65,8 @@ async def test_a_public_client_gets_no_secret(use_cases: UseCases) -> None:
 async def test_a_client_is_kept_as_it_was_described(use_cases: UseCases, clock: FakeClock) -> None:
     """Nothing of the description is lost; the service adds the secret's hash and the moment."""
     created, secret = await use_cases.clients.create(BFF, confidential=True, caller=OPERATOR)
-    expected = replace(BFF, secret_hash=hash_secret(secret), created_at=clock(), updated_at=clock())
+    by_secret = {"auth_method": AuthMethod.SECRET, "secret_hash": hash_secret(secret)}
+    expected = replace(BFF, **by_secret, created_at=clock(), updated_at=clock())
     assert created == await use_cases.clients.get("bff", caller=OPERATOR) == expected
 
 

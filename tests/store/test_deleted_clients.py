@@ -11,6 +11,7 @@ from tests.fakes import FakeClock
 from tests.store.kinds import Kind, only
 from tests.store.samples import a_session, an_access_token, an_entry, sid, writing
 from tokensvc.domain.client import Client
+from tokensvc.domain.client_authentication import AuthMethod
 from tokensvc.domain.effects import Effects
 from tokensvc.domain.revocation import EntryKind
 from tokensvc.ports import Rows, Store, Unit
@@ -57,7 +58,7 @@ async def test_a_decision_does_not_see_a_deleted_client(store: Store) -> None:
 @pytest.mark.parametrize("together", [True, False], ids=["one batch", "two batches"])
 async def test_a_client_of_the_same_id_can_follow(store: Store, *, together: bool) -> None:
     """It is there as it was written, and nothing of the one before is."""
-    second = replace(PHONE, name="The second", secret_hash=bytes(32))
+    second = replace(PHONE, name="The second", auth_method=AuthMethod.SECRET, secret_hash=bytes(32))
     await store.commit(registering())
     if together:
         gone, new = await asyncio.gather(store.commit(deleting()), store.commit(registering(second)))

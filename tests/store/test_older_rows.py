@@ -13,6 +13,7 @@ import pytest
 from tests.fakes import FakeClock
 from tests.store.kinds import dump_sqlite
 from tests.store.samples import NOW, a_session, sid, stored, writing
+from tokensvc.crypto.client_assertions import algorithms_of
 from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.policy import MINUTE, BindingAction, BindingPolicy, TokenPolicy
@@ -122,7 +123,7 @@ async def test_a_client_that_a_newer_version_has_described_is_not_changed(
 ) -> None:
     """To write it would lose what this version does not know: every change is refused, and the row stays."""
     write_client(path, details)
-    clients = Clients(sqlite_store, clock, os.urandom)
+    clients = Clients(sqlite_store, clock, os.urandom, algorithms_of)
     acts: dict[str, Callable[[], Awaitable[object]]] = {
         "update": lambda: clients.update("bff", {"name": "Ours"}, caller=OPERATOR),
         "disable": lambda: clients.set_disabled("bff", disabled=True, caller=OPERATOR),
@@ -140,13 +141,13 @@ async def test_a_client_that_a_newer_version_has_described_can_be_deleted(
 ) -> None:
     """Nothing of it is to be kept then."""
     write_client(path, UNKNOWN["a choice"])
-    await Clients(sqlite_store, clock, os.urandom).delete("bff", caller=OPERATOR)
+    await Clients(sqlite_store, clock, os.urandom, algorithms_of).delete("bff", caller=OPERATOR)
     assert (await sqlite_store.view()).clients == {}
 
 
 async def test_what_only_older_versions_wrote_is_known(sqlite_store: SqlStore, path: Path, clock: FakeClock) -> None:
     """The binding to a device as it stood before there were others is read, and written in today's words."""
     write_client(path, {"policy": {"bind_device": True, "scopes": ["read"]}})
-    await Clients(sqlite_store, clock, os.urandom).update("bff", {"name": "Ours"}, caller=OPERATOR)
+    await Clients(sqlite_store, clock, os.urandom, algorithms_of).update("bff", {"name": "Ours"}, caller=OPERATOR)
     client = await read_client(sqlite_store)
     assert (client.name, client.policy.binding.device) == ("Ours", BindingAction.REJECT)

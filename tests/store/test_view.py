@@ -7,6 +7,7 @@ import pytest
 
 from tests.store.samples import NOW, a_session, an_access_token, an_entry, writing
 from tokensvc.domain.client import Client, Permission
+from tokensvc.domain.client_authentication import AuthMethod
 from tokensvc.domain.effects import Effects
 from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.policy import (
@@ -57,7 +58,9 @@ CLIENT = Client(
     ),
     created_at=NOW,
     updated_at=NOW + 1,
+    auth_method=AuthMethod.SECRET,
 )
+PUBLIC = replace(CLIENT, auth_method=None, secret_hash=None)
 CHANGED = an_entry(EntryKind.CLIENT_CHANGED, "bff")
 
 
@@ -88,11 +91,11 @@ async def test_a_registered_client_is_in_the_view(store: Store) -> None:
 
 async def test_a_changed_client_is_current_in_the_view(store: Store) -> None:
     """After a change the view has the client as it is now, and the others as they were."""
-    other = replace(CLIENT, client_id="other", secret_hash=None, disabled=False)
+    other = replace(PUBLIC, client_id="other", disabled=False)
     await store.commit(writing(client=CLIENT, log=(CHANGED,)))
     await store.commit(writing(client=other, log=(an_entry(EntryKind.CLIENT_CHANGED, "other"),)))
     await store.view()
-    changed = replace(CLIENT, name="", disabled=False, secret_hash=None, permissions=frozenset(), updated_at=NOW + 2)
+    changed = replace(PUBLIC, name="", disabled=False, permissions=frozenset(), updated_at=NOW + 2)
     await store.commit(writing(client=changed, log=(CHANGED,)))
     assert (await store.view()).clients == {"bff": changed, "other": other}
 

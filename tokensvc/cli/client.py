@@ -36,6 +36,7 @@ def client() -> None:
         "tokensvc client create phone --public --scope read --audience api \\",
         "    --access-ttl 5m --refresh-idle-ttl 14d --bind-device reject",
         "tokensvc client create api --permission introspect --answers-for api",
+        "tokensvc client create billing --auth-method private-key-jwt --jwks @billing.jwks --permission introspect",
     ),
 )
 @click.argument("client_id", metavar="ID")
@@ -44,12 +45,12 @@ def client() -> None:
 @reported
 @configured("data_dir")
 def create(output: Output, settings: Settings, *, client_id: str, public: bool, **options: Any) -> None:
-    """Register a client. Its secret is printed this once and stored nowhere."""
+    """Register a client. Its secret, where it has one, is printed this once and stored nowhere."""
     wanted = changed(Client(client_id), values_given(options))
     created, secret = with_clients(
         settings, lambda clients: clients.create(wanted, confidential=not public, caller=OPERATOR)
     )
-    shown_once = {} if public else {"client_secret": secret}
+    shown_once = {"client_secret": secret} if secret else {}
     output.show({**client_document(created), **shown_once})
 
 

@@ -10,8 +10,9 @@ import click
 
 from tokensvc.cli.options import Function
 from tokensvc.cli.output import span_text
-from tokensvc.cli.values import PERMISSIONS, SPAN, ChoiceType
+from tokensvc.cli.values import PERMISSIONS, SPAN, TEXT_OR_FILE, ChoiceType
 from tokensvc.domain.client import Client
+from tokensvc.domain.client_authentication import AuthMethod
 from tokensvc.domain.client_fields import value_at
 from tokensvc.domain.policy import BindingAction, RefreshTokenFormat, Rotation, SenderConstraint, SessionLimitAction
 
@@ -43,7 +44,7 @@ class _Option:
 
     def help_when(self, *, creating: bool) -> str:
         """The help, with the default where one counts."""
-        if creating and not self.is_multiple and self.default != "":
+        if creating and not self.is_multiple and self.default not in ("", None):
             return f"{self.help} [default: {self._shown(self.default)}]"
         return self.help if creating or not self.is_multiple else f"{self.help} Replaces all of them; '' for none."
 
@@ -67,6 +68,12 @@ _OPTIONS = (
     _Option("--permission", "permissions", "What it may do.", PERMISSIONS),
     _Option("--acts-for", "acts_for", "Client that it may act for; '*' for all.", metavar="ID"),
     _Option("--answers-for", "audiences", "Audience whose tokens it may introspect.", metavar="AUDIENCE"),
+    _Option("--auth-method", "auth_method", "How it authenticates; by a secret if not given.", ChoiceType(AuthMethod)),
+    _Option("--jwks", "keys.jwks", "Public keys for private-key-jwt, a JWK Set.", TEXT_OR_FILE, metavar="JSON|@FILE"),
+    _Option("--algorithm", "keys.algorithms", "Algorithm that its assertions may use; without any, all of its keys."),
+    _Option("--tls-spiffe-id", "keys.tls_spiffe_id", "SPIFFE ID that its certificate names, for tls."),
+    _Option("--tls-dns-name", "keys.tls_dns_name", "DNS name that its certificate names, for tls."),
+    _Option("--tls-sha256", "keys.tls_sha256", "SHA-256 fingerprint of its certificate, for tls."),
     _Option("--scope", "token_policy.scopes", "Scope that its tokens may have."),
     _Option("--audience", "token_policy.audiences", "Audience that its tokens may have; without any, the issuer."),
     _Option("--access-ttl", "token_policy.access_ttl", "Longest life of an access token.", SPAN),

@@ -56,6 +56,7 @@ def client_document(client: Client) -> Document:
         "client_id": client.client_id,
         "name": client.name,
         "type": "CONFIDENTIAL" if client.is_confidential else "PUBLIC",
+        **_authentication(client),
         "disabled": client.disabled,
         "permissions": sorted(client.permissions),
         "acts_for": sorted(client.acts_for),
@@ -64,6 +65,13 @@ def client_document(client: Client) -> Document:
         "created_at": moment(client.created_at),
         "updated_at": moment(client.updated_at),
     }
+
+
+def _authentication(client: Client) -> Document:
+    """How it authenticates, if it does; keys as far as there are any."""
+    keys = {name: value for name, value in asdict(client.keys).items() if value}
+    method = {"auth_method": client.auth_method.value} if client.auth_method else {}
+    return {**method, **({"keys": keys} if keys else {})}
 
 
 def _policy_document(policy: TokenPolicy) -> Document:

@@ -5,6 +5,7 @@ import re
 import sys
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
@@ -16,7 +17,7 @@ C = TypeVar("C", bound=StrEnum)
 _SPAN = re.compile(r"(\d{1,9})([smhd])", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-_LONGEST_TOKEN = 65_536
+_LONGEST_TOKEN = _LONGEST_FILE = 65_536
 _LARGEST_NUMBER = 2**53
 
 
@@ -86,6 +87,22 @@ class ChoiceType(click.Choice[C]):
         return str(choice).replace("_", "-")
 
 
+class TextOrFileType(click.ParamType[str, Any]):
+    """A text, or @PATH for what stands in a file."""
+
+    name = "text or @path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read the text."""
+        if not str(value).startswith("@"):
+            return str(value)
+        try:
+            with Path(str(value)[1:]).open(encoding="utf-8") as file:
+                return file.read(_LONGEST_FILE)
+        except (OSError, UnicodeDecodeError) as error:
+            self.fail(f"cannot read the file: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}", param, ctx)
+
+
 class TokenType(click.ParamType[str, Any]):
     """A token, or - to read it from standard input, so that it need not stand in the shell's history."""
 
@@ -105,6 +122,7 @@ MOMENT: Final = MomentType()
 CLAIM: Final = ClaimType()
 PERMISSIONS: Final = PermissionsType()
 TOKEN: Final = TokenType()
+TEXT_OR_FILE: Final = TextOrFileType()
 
 
 def _exact(text: str) -> int:
