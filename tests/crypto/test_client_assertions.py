@@ -71,7 +71,7 @@ def test_a_type_of_null_is_none_of_them(signer: Signer, clock: FakeClock) -> Non
 
 
 @pytest.mark.parametrize("audience", [ISSUER, [ISSUER]], ids=str)
-def test_the_audience_is_our_issuer(signer: Signer, clock: FakeClock, audience: object) -> None:
+def test_case_35_the_audience_is_our_issuer(signer: Signer, clock: FakeClock, audience: object) -> None:
     """As a text or as the only one of a list."""
     assert verified(signer.assertion(claims=signer.claims(aud=audience)), clock)
 
@@ -110,7 +110,7 @@ def test_clocks_may_differ_a_little(signer: Signer, clock: FakeClock, claims: di
     assert verified(changed(signer, **claims), clock)
 
 
-def test_an_assertion_is_good_for_minutes_at_most(signer: Signer, clock: FakeClock) -> None:
+def test_case_35_an_assertion_is_good_for_minutes_at_most(signer: Signer, clock: FakeClock) -> None:
     """Whatever it says: no assertion that is taken could be used for longer than this."""
     assertion = verified(changed(signer, exp=clock() // 1000 + 600), clock)
     assert assertion
@@ -292,12 +292,12 @@ def test_of_several_keys_the_named_one_counts(clock: FakeClock) -> None:
     ],
     ids=["disabled", "secret", "tls", "public", "algorithm", "no algorithm", "other key", "other version", "unknown"],
 )
-def test_the_client_has_to_be_one_that_signs_so(signer: Signer, clock: FakeClock, client: Client) -> None:
+def test_case_36_the_client_has_to_be_one_that_signs_so(signer: Signer, clock: FakeClock, client: Client) -> None:
     """Disabled, by another method, with another key or algorithm, or not there (case 36)."""
     assert verified(signer.assertion(), clock, client) is None
 
 
-def test_another_clients_key_is_of_no_use(clock: FakeClock) -> None:
+def test_case_36_another_clients_key_is_of_no_use(clock: FakeClock) -> None:
     """Neither to be `bff` by the key of `other`, nor the other way round (case 36)."""
     assert verified(Signer("bff", clock, name="other").assertion(), clock) is None
     assert verified(Signer("other", clock).assertion(), clock) is None

@@ -15,17 +15,19 @@ from tests.store.kinds import dump_sqlite
 from tests.store.samples import NOW, a_session, sid, stored, writing
 from tokensvc.crypto.client_assertions import algorithms_of
 from tokensvc.domain.client import Client, Permission
+from tokensvc.domain.client_authentication import AuthMethod, ClientKeys
 from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.policy import MINUTE, BindingAction, BindingPolicy, TokenPolicy
 from tokensvc.domain.session import Device, Grant, Session, Traces
 from tokensvc.services.clients import OPERATOR, Clients
+from tokensvc.store.rows import client_row
 from tokensvc.store.sql_store import SqlStore
 
 
-def write_client(path: Path, details: dict[str, object]) -> None:
+def write_client(path: Path, details: dict[str, object], secret_hash: bytes | None = None) -> None:
     """Write a client's row as another version has done it."""
     with closing(sqlite3.connect(path)) as connection, connection:
-        row = ("bff", None, 0, json.dumps(details), NOW, NOW)
+        row = ("bff", secret_hash, 0, json.dumps(details), NOW, NOW)
         connection.execute("INSERT INTO clients VALUES (?, ?, ?, ?, ?, ?)", row)
 
 
@@ -151,3 +153,28 @@ async def test_what_only_older_versions_wrote_is_known(sqlite_store: SqlStore, p
     await Clients(sqlite_store, clock, os.urandom, algorithms_of).update("bff", {"name": "Ours"}, caller=OPERATOR)
     client = await read_client(sqlite_store)
     assert (client.name, client.policy.binding.device) == ("Ours", BindingAction.REJECT)
+
+
+async def test_who_authenticates_by_what_a_newer_version_knows_does_not_here(
+    sqlite_store: SqlStore, path: Path
+) -> None:
+    """Not by a secret either, if there is one in the row; and nobody changes the client here."""
+    write_client(path, {"auth_method": "telepathy", "keys": {"mind": "open"}}, secret_hash=bytes(32))
+    client = await read_client(sqlite_store)
+    assert (client.auth_method, client.secret_hash, client.is_complete) == (None, None, False)
+
+
+async def test_keys_that_are_not_known_are_left_out(sqlite_store: SqlStore, path: Path) -> None:
+    """The client goes on with those that are, and is not changed here."""
+    write_client(path, {"auth_method": "tls", "keys": {"tls_dns_name": "bff.test", "colour": "red"}})
+    client = await read_client(sqlite_store)
+    assert (client.auth_method, client.keys) == (AuthMethod.TLS, ClientKeys(tls_dns_name="bff.test"))
+    assert not client.is_complete
+
+
+async def test_a_row_with_a_secret_needs_not_name_the_method(sqlite_store: SqlStore, path: Path) -> None:
+    """As versions wrote it that knew no other, and as it is written still, so that they can read it."""
+    write_client(path, {}, secret_hash=bytes(32))
+    client = await read_client(sqlite_store)
+    assert client.auth_method is AuthMethod.SECRET
+    assert "auth_method" not in client_row(client)["details"]

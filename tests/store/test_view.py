@@ -2,12 +2,13 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from tests.store.samples import NOW, a_session, an_access_token, an_entry, writing
 from tokensvc.domain.client import Client, Permission
-from tokensvc.domain.client_authentication import AuthMethod
+from tokensvc.domain.client_authentication import AuthMethod, ClientKeys
 from tokensvc.domain.effects import Effects
 from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.policy import (
@@ -87,6 +88,23 @@ async def test_a_registered_client_is_in_the_view(store: Store) -> None:
     await store.view()
     await store.commit(writing(client=CLIENT, log=(CHANGED,)))
     assert (await store.view()).clients == {"bff": CLIENT}
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"auth_method": AuthMethod.PRIVATE_KEY_JWT, "keys": ClientKeys('{"keys": []}', ("ES256", "EdDSA"))},
+        {"auth_method": AuthMethod.TLS, "keys": ClientKeys(tls_spiffe_id="spiffe://a/b")},
+        {"auth_method": AuthMethod.TLS, "keys": ClientKeys(tls_dns_name="bff.test", tls_sha256="ab")},
+        {"auth_method": AuthMethod.SECRET},
+    ],
+    ids=str,
+)
+async def test_a_client_without_a_secret_is_read_back(store: Store, keys: dict[str, Any]) -> None:
+    """Every field of what it authenticates by; one that waits for its secret too."""
+    client = replace(PUBLIC, previous_secret_hash=None, previous_expires_at=0, **keys)
+    await store.commit(writing(client=client, log=(CHANGED,)))
+    assert (await store.view()).clients == {"bff": client}
 
 
 async def test_a_changed_client_is_current_in_the_view(store: Store) -> None:

@@ -19,6 +19,7 @@ def test_the_commands_work_when_pasted(tmp_path: Path, before: list[str]) -> Non
         script = "\n".join(["set -euo pipefail", *before, "echo here it begins", *blocks])
         printed = run(["bash", "-c", script.replace(ADDRESS, server.address)], server).partition("here it begins")[2]
     assert printed.count("refused: another network") == 1
+    assert printed.count("refused: the assertion was used") == 1
     assert '"max_sessions": 5' in printed
     assert '"previous_expires_at"' in printed
-    assert printed.rstrip().endswith("}")
+    assert printed.partition("client_id: till-report")[2].strip().startswith("revision:")

@@ -36,7 +36,7 @@ def client() -> None:
         "tokensvc client create phone --public --scope read --audience api \\",
         "    --access-ttl 5m --refresh-idle-ttl 14d --bind-device reject",
         "tokensvc client create api --permission introspect --answers-for api",
-        "tokensvc client create billing --auth-method private-key-jwt --jwks @billing.jwks --permission introspect",
+        "tokensvc client create billing --auth-method tls --tls-dns-name billing.internal --permission introspect",
     ),
 )
 @click.argument("client_id", metavar="ID")

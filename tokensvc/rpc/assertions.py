@@ -11,8 +11,8 @@ from tokensvc.services.client_assertions import Redeemed, Redemption
 from tokensvc.services.client_secrets import unauthenticated
 from tokensvc.sharing import share, share_error
 
-_MOST_CLIENTS: Final = 4096
-_MOST_OF_A_CLIENT: Final = 32
+_MOST_CLIENTS: Final = 1024
+_MOST_OF_A_CLIENT: Final = 256
 
 Place = bytes
 """An assertion on a connection, as a digest of both: neither is kept in clear."""
@@ -55,11 +55,13 @@ class Assertions:
         self._forget(place)
         return None
 
-    async def redeem(self, assertion: str, place: Place, view: View) -> Client:
+    async def redeem(self, assertion: str, place: Place, view: View, now: int) -> Client:
         """Answer whom the `assertion` is from, when it is redeemed; refuse with CALLER_UNAUTHENTICATED if it is not.
 
         Calls that bring it together share what comes of it. It goes on when they go away: others may come.
         """
+        if client := self.known(place, view, now):  # since a call asked for it that came with this one
+            return client
         future: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
         if place in self._waiting:
             self._waiting[place].append(future)

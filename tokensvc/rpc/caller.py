@@ -48,10 +48,10 @@ class Callers:
             self._remember(digest, client)
         return client
 
-    async def redeem(self, context: Any, view: View) -> Client:
+    async def redeem(self, context: Any, view: View, now: int) -> Client:
         """Answer the client that calls by an assertion which was not known; refuse as `recognise`."""
         assertion = _assertion(_authorization(context.invocation_metadata()))
-        return await self._assertions.redeem(assertion, place_of(assertion, context.peer()), view)
+        return await self._assertions.redeem(assertion, place_of(assertion, context.peer()), view, now)
 
     def recognise_again(self, caller: Client, context: Any, view: View, now: int) -> Client:
         """Answer the `caller` of a call that has begun as it is now; refuse if it may not call any more.

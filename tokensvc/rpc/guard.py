@@ -201,7 +201,7 @@ class Guard:
     async def _redeemed(self, rpc: _Rpc) -> Call:
         view = await self._store.view()
         revision = view.revision
-        rpc.caller = await self._callers.redeem(rpc.context, view)
+        rpc.caller = await self._callers.redeem(rpc.context, view, self._clock())
         return Call(rpc.caller, view, revision)
 
     def _stream(self, method: StreamMethod) -> Serve:
