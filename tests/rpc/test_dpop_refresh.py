@@ -303,6 +303,18 @@ async def test_a_nonce_is_demanded_and_given(strict: Service) -> None:
     assert (await _nonce(refresh(bff, token, dpop=dpop(PHONE.proof(nonce=wanted)))))[2] != wanted
 
 
+async def test_to_be_told_a_nonce_is_no_offence(tmp_path: Path, clock: FakeClock) -> None:
+    """However many phones of a BFF need one: nobody is slowed down for it, and the trail does not fill."""
+    async with running_service(tmp_path / "slow", clock=clock, dpop_nonce=True, refusal_delay=10) as strict:
+        bff = (await strict.caller("bff")).within(3600)
+        token = (await issue(bff, confirmation=BOUND)).refresh_token
+        async with asyncio.timeout(4):  # who is slowed down waits for five seconds at least
+            demands = [_nonce(refresh(bff, token, dpop=dpop(PHONE.proof()))) for _ in range(60)]
+            assert {error for _, error, _ in await asyncio.gather(*demands)} == {"use_dpop_nonce"}
+        await strict.server._refusals.flush()
+        assert not [event for event in rows_of(strict, "audit_events") if event["type"] == "refused"]
+
+
 @pytest.mark.parametrize("iat", [0, NOW - 86_400, NOW + 86_400])
 async def test_with_a_nonce_the_phone_need_not_know_the_time(strict: Service, iat: int) -> None:
     """The nonce says when the proof was made (RFC 9449, 11.1)."""

@@ -148,8 +148,8 @@ class Guard:
         return handle
 
     def _note(self, name: str, error: RefusedError, rpc: _Rpc) -> None:
-        if rpc.view is None or error.is_recorded:
-            return  # nothing is known of the caller, or the refusal has been written with what it is about
+        if rpc.view is None or error.is_recorded or error.wanted_nonce:
+            return  # nothing is known of the caller, it has been written with what it is about, or is a step on the way
         if rpc.caller is None:
             claimed = self._callers.claimed_client(rpc.context)
             self._refusals.note(refusal_of_stranger(name, error, rpc.view, rpc.context, claimed))
@@ -159,7 +159,8 @@ class Guard:
     async def _refuse(self, rpc: _Rpc, refusal: RefusedError) -> None:
         left = rpc.context.time_remaining()
         most = math.inf if left is None else left / 2  # it must arrive in time, also where much is under way
-        await self._delay.turn(rpc.caller.client_id if rpc.caller else "", refusal.reason, most)
+        if not refusal.wanted_nonce:
+            await self._delay.turn(rpc.caller.client_id if rpc.caller else "", refusal.reason, most)
         await self._answers.turn(_go)
         await rpc.abort(refusal)
 
