@@ -11,6 +11,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from tokensvc.config import Settings, SettingsError
 from tokensvc.crypto.client_assertions import ClientAssertionVerifier, algorithms_of
+from tokensvc.crypto.dpop_proofs import read_proof
 from tokensvc.crypto.key_making import KeyMaker
 from tokensvc.crypto.key_providers import open_providers
 from tokensvc.crypto.live_keys import LiveKeys
@@ -42,6 +43,7 @@ from tokensvc.services.flags import Flags
 from tokensvc.services.introspect import IntrospectTokens
 from tokensvc.services.issue import IssueTokens
 from tokensvc.services.keys import KeyAdministration, Schedule, complain
+from tokensvc.services.proofs import Proofs
 from tokensvc.services.refresh import RefreshTokensOfSession
 from tokensvc.services.refusals import INTERVAL, Refusals
 from tokensvc.services.retention import Retention, beat
@@ -212,12 +214,13 @@ def _services(
     store: Store, keys: LiveKeys, settings: Settings, clock: Clock, randomness: Randomness
 ) -> Mapping[ServiceDescriptor, Mapping[str, AnyMethod]]:
     minter = AccessTokenMinter(keys.access_tokens, randomness, settings.issuer)
+    proofs = Proofs(store, read_proof, clock, keys.dpop_nonces if settings.dpop_nonce else None)
     administration = key_administration(store, keys, settings, clock)
     tokens = TokenService(
         IssueTokens(store, minter, keys.refresh_tokens, clock, randomness, settings.issuer),
-        RefreshTokensOfSession(store, minter, keys.refresh_tokens, clock, settings.issuer),
+        RefreshTokensOfSession(store, minter, keys.refresh_tokens, proofs, clock, settings.issuer),
         RevokeTokens(store, keys.access_tokens, keys.refresh_tokens, clock),
-        IntrospectTokens(store, keys.access_tokens, keys.refresh_tokens, clock, settings.issuer),
+        IntrospectTokens(store, keys.access_tokens, keys.refresh_tokens, proofs, clock, settings.issuer),
         ExchangeTokens(store, keys.access_tokens, clock, randomness),
     )
     return {

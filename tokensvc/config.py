@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     max_streams: int = Field(
         1000, ge=1, le=100_000, description="Streams that a process sends at a time, half of them to one caller."
     )
+    dpop_nonce: bool = Field(
+        default=False, description="Demand a nonce of this service in the DPoP proofs that refresh sessions."
+    )
     database_timeout: float = Field(3, gt=0, le=60, description="Seconds after which PostgreSQL counts as gone.")
     workers: int = Field(1, ge=1, le=256, description="Processes that serve, all on the same address.")
     max_connection_age: float = Field(

@@ -8,6 +8,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from tokensvc.domain.access_token import AccessToken
 from tokensvc.domain.client import Client
 from tokensvc.domain.client_assertion import ClientAssertion
+from tokensvc.domain.dpop_proof import DpopProof
 from tokensvc.domain.effects import AuditEvent, Effects
 from tokensvc.domain.keys import StoredKey
 from tokensvc.domain.policy import RefreshTokenFormat
@@ -32,6 +33,9 @@ Randomness = Callable[[int], bytes]
 
 AlgorithmsOf = Callable[[str], Collection[str]]
 """Answers the algorithms that the keys of a JWK Set can be used with; refuses what is none, naming keys.jwks."""
+
+ReadProof = Callable[[str], DpopProof | None]
+"""Answers what a DPoP proof says; None unless it is well-formed and signed by the key that it brings along."""
 
 Owner = tuple[str, str]
 """A subject and a client: whose sessions, and with whom."""
@@ -281,3 +285,13 @@ class ClientAssertions(Protocol):
 
         Whether it was used before is not known here.
         """
+
+
+class DpopNonces(Protocol):
+    """Makes and knows the nonces of proofs, the same on every node."""
+
+    def present(self, now: int) -> str:
+        """The nonce to be used now."""
+
+    def is_good(self, nonce: str, now: int) -> bool:
+        """Whether `nonce` is the present one, or of a moment ago."""

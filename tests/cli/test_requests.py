@@ -69,9 +69,10 @@ def test_issue(run: Run, recorder: Recorder) -> None:
         *("--audience", "api", "--access-only", "--device-id", "d1", "--device-name", "Ada's phone"),
         *("--device-platform", "ios", "--access-ttl", "30s", "--refresh-ttl", "2h", "--claim", "n=3"),
         *("--idempotency-key", "0123456789abcdef", "--ip", "192.0.2.7", "--user-agent", "Shop/3"),
-        *("--location", "Lyon, FR", "--credential-version", "7"),
+        *("--location", "Lyon, FR", "--credential-version", "7", "--jkt", "k", "--x5t-s256", "c"),
     )
     assert recorder.sent == {
+        "confirmation": {"jkt": "k", "x5t_s256": "c"},
         "subject": "ada",
         "client_id": "phone",
         "scopes": ["read", "write"],
@@ -93,8 +94,10 @@ def test_refresh(run: Run, recorder: Recorder) -> None:
         *("token", "refresh", "t", "--for-client", "phone", "--scope", "read", "--audience", "api"),
         *("--device-id", "d1", "--ip", "192.0.2.7", "--user-agent", "Shop/3"),
         *("--location", "Lyon, FR", "--credential-version", "7"),
+        *("--dpop-proof", "a.b.c", "--dpop-method", "PUT", "--dpop-uri", "https://bff.test/token"),
     )
     assert recorder.sent == {
+        "dpop": {"proof": "a.b.c", "method": "PUT", "uri": "https://bff.test/token"},
         "context": {"ip": "192.0.2.7", "user_agent": "Shop/3", "location": "Lyon, FR"},
         "credential_version": "7",
         "refresh_token": "t",
@@ -110,8 +113,10 @@ def test_introspect(run: Run, recorder: Recorder) -> None:
     run(
         *("token", "introspect", "t", "--audience", "api", "--require-scope", "read", "--require-scope", "write"),
         *("--min-revision", "7", "--max-staleness", "5s"),
+        *("--dpop-proof", "a.b.c", "--dpop-uri", "https://api.test/"),
     )
     assert recorder.sent == {
+        "dpop": {"proof": "a.b.c", "method": "POST", "uri": "https://api.test/"},
         "token": "t",
         "audience": "api",
         "required_scopes": ["read", "write"],

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokensvc.domain.access_token import RESERVED, AccessToken, from_claims, to_claims
+from tokensvc.domain.confirmation import Confirmation
 
 FULL = AccessToken(
     issuer="https://issuer.test",
@@ -28,8 +29,11 @@ FULL = AccessToken(
     acr="urn:high",
     amr=("pwd", "otp"),
     claims={"tenant": "acme", "roles": ["admin", {"since": 1.5}], "flag": True, "nothing": None},
+    confirmation=Confirmation(jkt="0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"),
 )
-BARE = replace(FULL, scopes=(), session_id="", device_id="", auth_time=None, acr="", amr=(), claims={})
+BARE = replace(
+    FULL, scopes=(), session_id="", device_id="", auth_time=None, acr="", amr=(), claims={}, confirmation=None
+)
 REQUIRED = ("iss", "sub", "client_id", "aud", "scope", "iat", "exp", "jti", "orig_iat", "rev")
 MOMENTS = ("iat", "exp", "auth_time", "orig_iat", "rev")
 TEXTS = ("iss", "sub", "client_id", "jti", "sid", "device_id", "acr")
@@ -67,6 +71,7 @@ def test_the_claims_have_their_registered_names_and_types() -> None:
         "roles": ["admin", {"since": 1.5}],
         "flag": True,
         "nothing": None,
+        "cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"},
     }
 
 
@@ -179,6 +184,14 @@ def test_a_list_of_another_form_is_refused(name: str, value: object) -> None:
 def test_a_scope_of_another_type_is_refused(value: object) -> None:
     """The scope is one text; only it may be empty."""
     assert changed(scope=value) is None
+
+
+@pytest.mark.parametrize(
+    "value", [None, "key", {}, {"jkt": 1}, {"kid": "1"}, {"jkt": "short"}, {"jwk": {}, "jkt": ""}], ids=repr
+)
+def test_what_a_token_is_bound_to_is_understood_or_it_is_none(value: object) -> None:
+    """A token that is bound in a way that is not known here never passes for one that is not bound."""
+    assert changed(cnf=value) is None
 
 
 def test_an_empty_claims_set_is_refused() -> None:

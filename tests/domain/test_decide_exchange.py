@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 from tests.domain.samples import NOW
 from tokensvc.domain.access_token import AccessToken, from_claims, to_claims
 from tokensvc.domain.client import Client
+from tokensvc.domain.confirmation import Confirmation
 from tokensvc.domain.delegation import MAX_ACTORS, Actor, Delegation, Origin
 from tokensvc.domain.effects import Refused
 from tokensvc.domain.errors import Reason
 from tokensvc.domain.exchange import ExchangeAttempt, decide_exchange, exchanged_event
 from tokensvc.domain.policy import MINUTE, SECOND, ExchangePolicy, TokenPolicy
 
+KEY = Confirmation(jkt="A" * 43)
 SUBJECT = AccessToken(
     issuer="https://issuer.test",
     subject="ada",
@@ -125,8 +127,8 @@ def test_the_longest_chain_with_actors_is_read_back() -> None:
     "changes",
     [
         {"subject": replace(SUBJECT, client_id="web")},
-        {"subject": replace(SUBJECT, is_bound=True)},
-        {"actor": replace(ACTOR, is_bound=True)},
+        {"subject": replace(SUBJECT, confirmation=KEY)},
+        {"actor": replace(ACTOR, confirmation=KEY)},
         {"subject": replace(SUBJECT, expires_at=NOW + SECOND - 1)},
         {"actor": replace(ACTOR, expires_at=NOW + SECOND - 1)},
     ],

@@ -8,9 +8,11 @@ import pytest
 
 from tests.domain.samples import GRANT, NOW, PHONE, STRANGER, a_session, an_attempt, decide, phone, refreshed, refused
 from tokensvc.domain.client import Client
+from tokensvc.domain.confirmation import Confirmation
 from tokensvc.domain.effects import Effects, Refused
 from tokensvc.domain.errors import Reason
 from tokensvc.domain.policy import BindingAction, BindingPolicy, SenderConstraint
+from tokensvc.domain.possession import Possession
 from tokensvc.domain.refresh import Refreshed
 from tokensvc.domain.refresh_attempt import RefreshAttempt
 from tokensvc.domain.refresh_token import bound_digest
@@ -83,7 +85,14 @@ RANKED: list[tuple[Reason, list[Cause]]] = [
             lambda scene: scene.under(refresh_absolute_ttl=NOW - GRANT.started_at),
         ],
     ),
-    (Reason.NOT_IMPLEMENTED, [lambda scene: scene.under(sender_constraint=SenderConstraint.DPOP)]),
+    (
+        Reason.BINDING_MISMATCH,
+        [
+            lambda scene: scene.granted(confirmation=Confirmation(jkt="its key")),
+            lambda scene: scene.under(sender_constraint=SenderConstraint.TLS),
+        ],
+    ),
+    (Reason.INVALID_REQUEST, [lambda scene: scene.asking(possession=Possession(has_proof=True))]),
     (
         Reason.BINDING_MISMATCH,
         [

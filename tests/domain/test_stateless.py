@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from tests.domain.samples import NOW, a_session
+from tokensvc.domain.confirmation import Confirmation
 from tokensvc.domain.ending import end
 from tokensvc.domain.session import Device, Session, Traces
 from tokensvc.domain.stateless import from_claims, to_claims
 
 OPTIONAL = frozenset(
     {"location", "acr", "claims", "credential_digest", "amr", "auth_time", "device", "login"}
-    | {"last_seen", "last_location"}
+    | {"last_seen", "last_location", "cnf"}
 )
 
 
@@ -28,6 +29,7 @@ def full() -> Session:
         amr=("pwd", "otp"),
         claims='{"tenant":"t1"}',
         credential_digest="xyz",
+        confirmation=Confirmation(jkt="0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"),
     )
     return replace(
         session, last_seen=Traces("24.ghi", "jkl"), last_location="Oslo, NO", retry_window=0, is_stateless=True
@@ -56,6 +58,14 @@ def test_what_is_missing_is_missed(name: str) -> None:
     claims: dict[str, Any] = to_claims(full())
     del claims[name]
     assert from_claims(claims) is None
+
+
+@pytest.mark.parametrize(
+    "cnf", [None, "key", {}, {"jkt": "short"}, {"kid": "1"}, {"jkt": "a", "x5t#S256": "b"}], ids=str
+)
+def test_what_it_is_bound_to_is_understood_or_it_is_none(cnf: object) -> None:
+    """A session that is bound by a key in a way that this version does not know is not taken for an unbound one."""
+    assert from_claims({**to_claims(full()), "cnf": cnf}) is None
 
 
 def test_its_end_is_remembered_as_long_as_it_could_live() -> None:

@@ -153,7 +153,7 @@ async def test_a_client_whose_tokens_must_be_bound_gets_none(service: Service, c
     """A bearer token is what it must never have."""
     policy = policy_of(sender_constraint=SenderConstraint.DPOP)
     caller = await service_of(service, "bound", "ledger", policy=policy, audiences=frozenset({"orders"}))
-    assert (await refused(service, exchange(caller, await company.token()))).reason == "NOT_IMPLEMENTED"
+    assert (await refused(service, exchange(caller, await company.token()))).reason == "CALLER_NOT_PERMITTED"
 
 
 async def _others_audience(service: Service, company: Company) -> tuple[Caller, str]:

@@ -14,6 +14,7 @@ from tokensvc_pb.v1 import key_service_pb2, token_pb2
 from tokensvc_pb.v1 import session_service_pb2 as sessions_pb
 
 from tests.harness import ISSUER, Caller, Service, failure, policy_of
+from tests.proofs import a_phone, dpop
 from tests.rpc.steps import exchange, introspect, is_active, issue, refresh, revoke
 from tests.rpc.tables import rows_of, tables_of
 from tokensvc.domain.client import Permission
@@ -207,28 +208,20 @@ async def test_row_17_rotation_selective(service: Service) -> None:
 
 
 async def test_row_18_rotation_never(service: Service) -> None:
-    """For clients whose tokens are bound to a key alone: others are not registered with it.
-
-    As long as no token can be bound, such a client gets none, and what it had before is not refreshed.
-    """
+    """For clients whose tokens are bound to a key alone: others are not registered with it."""
     operator = await service.caller("operator", permissions=frozenset(Permission))
     policy: Any = {"rotation": clients_pb.ROTATION_POLICY_NEVER, "scopes": ["read"]}
     client: Any = {"client_id": "bound", "type": clients_pb.CLIENT_TYPE_PUBLIC, "token_policy": policy}
     refused = await failure(operator.CreateClient(clients_pb.CreateClientRequest(client=client)))
     assert (refused.reason, refused.fields) == ("INVALID_REQUEST", ("client.token_policy.rotation",))
     policy["sender_constraint"] = clients_pb.SENDER_CONSTRAINT_DPOP
-    created = await operator.CreateClient(clients_pb.CreateClientRequest(client=client))
-    assert created.client.token_policy.rotation == clients_pb.ROTATION_POLICY_NEVER
-    assert (await failure(issue(operator, client_id="bound"))).reason == "NOT_IMPLEMENTED"
-    app = await _app(service)
-    token = (await issue(app)).refresh_token
-    await operator.UpdateClient(
-        clients_pb.UpdateClientRequest(
-            client={"client_id": "app", "token_policy": policy},
-            update_mask={"paths": ["token_policy.rotation", "token_policy.sender_constraint"]},
-        )
-    )
-    assert (await failure(refresh(app, token))).reason == "NOT_IMPLEMENTED"
+    await operator.CreateClient(clients_pb.CreateClientRequest(client=client))
+    assert (await failure(issue(operator, client_id="bound"))).fields == ("confirmation",)
+    phone = a_phone()
+    token = (await issue(operator, client_id="bound", confirmation={"jkt": phone.jkt})).refresh_token
+    for _ in range(2):
+        assert (await refresh(operator, token, dpop=dpop(phone.proof()))).refresh_token == token
+    assert (await failure(refresh(operator, token))).reason == "BINDING_MISMATCH"
 
 
 async def test_row_19_token_versioning(service: Service, bff: Caller) -> None:
@@ -264,14 +257,21 @@ async def test_row_21_binding_to_the_context(service: Service) -> None:
 
 
 async def test_row_22_proof_of_possession(bff: Caller) -> None:
-    """A proof is not checked yet, so whoever relies on one is refused, and nothing is begun or used up."""
-    bound = {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}
-    assert (await failure(issue(bff, confirmation=bound))).reason == "NOT_IMPLEMENTED"
-    issued = await issue(bff)
-    proof = {"proof": "e30.e30.e30"}
-    assert (await failure(refresh(bff, issued.refresh_token, dpop=proof))).reason == "NOT_IMPLEMENTED"
-    assert (await failure(introspect(bff, issued.access_token, dpop=proof))).reason == "NOT_IMPLEMENTED"
-    assert (await refresh(bff, issued.refresh_token)).refresh_token
+    """What is bound to the phone's key is of no use to who lacks it, and bound to a certificate likewise."""
+    phone, thief = a_phone(), a_phone()
+    issued = await issue(bff, confirmation={"jkt": phone.jkt})
+    for proof in (None, dpop(thief.proof())):
+        assert (await failure(refresh(bff, issued.refresh_token, dpop=proof))).reason == "BINDING_MISMATCH"
+    refreshed = await refresh(bff, issued.refresh_token, dpop=dpop(phone.proof()))
+    assert refreshed.token_type == "DPoP"
+    proof = dpop(thief.proof_with(refreshed.access_token))
+    assert not (await introspect(bff, refreshed.access_token, dpop=proof)).active
+    proof = dpop(phone.proof_with(refreshed.access_token))
+    shown = await introspect(bff, refreshed.access_token, dpop=proof)
+    assert (shown.active, shown.confirmation.jkt) == (True, phone.jkt)
+    assert not (await introspect(bff, refreshed.access_token, dpop=proof)).active
+    issued = await issue(bff, confirmation={"x5t_s256": phone.jkt})
+    assert (await failure(refresh(bff, issued.refresh_token))).reason == "BINDING_MISMATCH"
 
 
 async def test_row_23_idle_and_absolute_lifetime(service: Service) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.harness import Caller, Service, failure, policy_of
 from tests.rpc.steps import change_policy, introspect, is_active, issue, refresh, session_of
 from tests.rpc.tables import rows_of, tables_of
-from tokensvc.domain.policy import HOUR, BindingAction, BindingPolicy, Rotation, SenderConstraint
+from tokensvc.domain.policy import HOUR, BindingAction, BindingPolicy, Rotation
 from tokensvc.services.clients import OPERATOR
 
 HOME = {"ip": "192.0.2.7", "user_agent": "App/3.1 (Android 15)", "location": "Lyon, FR"}
@@ -202,27 +202,3 @@ async def test_credentials_may_be_ignored(service: Service) -> None:
     issued = await issue(app, credential_version="v1")
     refreshed = await refresh(app, issued.refresh_token, credential_version="v2")
     assert (await introspect(app, refreshed.access_token)).active
-
-
-@pytest.mark.parametrize("constraint", [SenderConstraint.DPOP, SenderConstraint.TLS])
-async def test_a_client_with_bound_tokens_gets_no_bearer_tokens(service: Service, constraint: SenderConstraint) -> None:
-    """As long as binding is not offered such a client gets none at all, and nothing is written.
-
-    The sessions that it had before live on, for when it takes bearer tokens again.
-    """
-    app = await _caller(service)
-    issued = await issue(app)
-    second = await refresh(app, issued.refresh_token)
-    bound = {"token_policy.sender_constraint": constraint, "token_policy.rotation": Rotation.NEVER}
-    await service.clients.update("app", bound, caller=OPERATOR)
-    service.clock.advance(hours=1)
-    before = tables_of(service)
-    refused = await failure(issue(app))
-    assert (refused.reason, refused.fields) == ("NOT_IMPLEMENTED", ("client_id",))
-    for token in (second.refresh_token, issued.refresh_token):
-        assert (await failure(refresh(app, token))).reason == "NOT_IMPLEMENTED"
-        assert not await is_active(app, token)
-    assert tables_of(service) == before
-    free = {"token_policy.sender_constraint": SenderConstraint.NONE, "token_policy.rotation": Rotation.GRACEFUL}
-    await service.clients.update("app", free, caller=OPERATOR)
-    assert (await refresh(app, second.refresh_token)).refresh_token != second.refresh_token

@@ -5,6 +5,7 @@ from typing import Any
 from tests.fakes import FakeClock, FakeRandomness
 from tests.harness import ISSUER, policy_of
 from tokensvc.crypto.client_assertions import algorithms_of
+from tokensvc.crypto.dpop_proofs import read_proof
 from tokensvc.crypto.key_making import KeyMaker
 from tokensvc.crypto.live_keys import LiveKeys
 from tokensvc.crypto.root_keys import RootKey
@@ -18,6 +19,7 @@ from tokensvc.services.clients import OPERATOR, Clients
 from tokensvc.services.exchange import ExchangeOrder, ExchangeTokens
 from tokensvc.services.introspect import ANY_PURPOSE, Active, IntrospectTokens, Purpose
 from tokensvc.services.issue import IssueOrder, IssueTokens
+from tokensvc.services.proofs import Proofs
 from tokensvc.services.refresh import RefreshOrder, RefreshTokensOfSession
 from tokensvc.services.revoke import RevokeTokens, Target
 from tokensvc.services.token_set import AccessTokenMinter, TokenSet
@@ -43,12 +45,13 @@ class UseCases:
         randomness = FakeRandomness(seed)
         minter = AccessTokenMinter(keys.access_tokens, randomness, ISSUER)
         self.store = store
+        proofs = Proofs(store, read_proof, clock, None)
         self.clients = Clients(store, clock, randomness, algorithms_of)
         self.issuing = IssueTokens(store, minter, keys.refresh_tokens, clock, randomness, ISSUER)
-        self.refreshing = RefreshTokensOfSession(store, minter, keys.refresh_tokens, clock, ISSUER)
+        self.refreshing = RefreshTokensOfSession(store, minter, keys.refresh_tokens, proofs, clock, ISSUER)
         self.revoking = RevokeTokens(store, keys.access_tokens, keys.refresh_tokens, clock)
-        self.introspecting = IntrospectTokens(store, keys.access_tokens, keys.refresh_tokens, clock, ISSUER)
         self.exchanging = ExchangeTokens(store, keys.access_tokens, clock, randomness)
+        self.introspecting = IntrospectTokens(store, keys.access_tokens, keys.refresh_tokens, proofs, clock, ISSUER)
 
     async def register(self, client_id: str, *, policy: TokenPolicy | None = None, **fields: Any) -> str:
         """Register a confidential client that may call everything; answer its secret."""

@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.store.samples import a_session, sid, stored, writing
+from tokensvc.domain import base64url
+from tokensvc.domain.confirmation import Confirmation
 from tokensvc.domain.policy import MAX_ACCESS_TTL
 from tokensvc.domain.refresh_token import MAX_GENERATION
 from tokensvc.domain.session import Device, Grant, Session, Traces
@@ -25,6 +27,7 @@ WORDS = st.lists(NAME, max_size=4).map(tuple)
 CLAIMS = st.dictionaries(st.text(), st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(), max_size=3)
 
 PART = st.text("0123456789.-_abcXYZ", max_size=14)
+THUMBPRINT = st.binary(min_size=32, max_size=32).map(base64url.encode)
 TRACES = st.builds(Traces, PART, PART)
 
 OF_A_GRANT = {
@@ -46,6 +49,7 @@ OF_A_GRANT = {
     "amr": WORDS,
     "claims": st.just("") | CLAIMS.map(json.dumps),
     "credential_digest": TEXT,
+    "confirmation": st.none() | THUMBPRINT.map(Confirmation) | THUMBPRINT.map(lambda text: Confirmation(x5t_s256=text)),
 }
 OF_A_SESSION = {
     "grant": st.builds(Grant, **{field.name: OF_A_GRANT[field.name] for field in fields(Grant)}),

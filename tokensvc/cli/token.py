@@ -36,6 +36,17 @@ def _telling_where_from(function: Function) -> Function:
     return function
 
 
+def _relaying_a_proof(function: Function) -> Function:
+    """Add the options of a DPoP proof and the request that it came with."""
+    for option in (
+        click.option("--dpop-uri", default="", help="URI of the request that it came with, as the app sees it."),
+        click.option("--dpop-method", default="POST", help="Method of the request that it came with. [default: POST]"),
+        click.option("--dpop-proof", type=TOKEN, help="Value of the DPoP header; - to read it from standard input."),
+    ):
+        function = option(function)
+    return function
+
+
 @click.group(
     cls=Group,
     epilog=examples(
@@ -58,6 +69,7 @@ def token() -> None:
         "    --device-id phone-1 --claim 'tenant=\"acme\"' --json",
         "tokensvc token issue --subject ada --ip 192.0.2.7 --user-agent 'Shop/3.4' --credential-version 1",
         "tokensvc token issue --subject ada --access-only --access-ttl 60s",
+        "tokensvc token issue --subject ada --jkt 0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I",
     )
 )
 @click.option("--subject", required=True, help="Whom the tokens speak for.")
@@ -71,6 +83,8 @@ def token() -> None:
 @_telling_where_from
 @click.option("--access-ttl", type=SPAN, help="Life of the access token, within the client's policy.")
 @click.option("--refresh-ttl", type=SPAN, help="Life of the session, within the client's policy.")
+@click.option("--jkt", default="", help="Bind the tokens to the DPoP key with this thumbprint.")
+@click.option("--x5t-s256", default="", help="Bind the tokens to the TLS certificate with this thumbprint.")
 @click.option("--claim", "claims", type=CLAIM, multiple=True, help="One more claim for the access token.")
 @click.option("--idempotency-key", help="Makes a repeated issue answer with the same session; 16 characters or more.")
 @reported
@@ -87,6 +101,8 @@ def issue(
     location: str,
     access_ttl: timedelta | None,
     refresh_ttl: timedelta | None,
+    jkt: str,
+    x5t_s256: str,
     claims: tuple[tuple[str, Any], ...],
     **fields: Any,
 ) -> None:
@@ -97,6 +113,7 @@ def issue(
         access_ttl=_duration(access_ttl),
         refresh_ttl=_duration(refresh_ttl),
         claims=_struct(dict(claims)) if claims else None,
+        confirmation=token_pb2.Confirmation(jkt=jkt, x5t_s256=x5t_s256) if jkt or x5t_s256 else None,
         **fields,
     )
     with Connection(settings) as server:
@@ -116,19 +133,34 @@ def issue(
 @click.option("--audience", "audiences", multiple=True, help="Fewer audiences for this access token.")
 @click.option("--device-id", help="Device that asks.")
 @_telling_where_from
+@_relaying_a_proof
 @reported
 @configured(*CALLING)
-def refresh(output: Output, settings: Settings, *, ip: str, user_agent: str, location: str, **fields: Any) -> None:
+def refresh(
+    output: Output,
+    settings: Settings,
+    *,
+    ip: str,
+    user_agent: str,
+    location: str,
+    dpop_proof: str | None,
+    dpop_method: str,
+    dpop_uri: str,
+    **fields: Any,
+) -> None:
     """Trade a refresh token for a fresh access token and the next refresh token."""
     context = token_pb2.ClientContext(ip=ip, user_agent=user_agent, location=location)
+    request = pb.RefreshRequest(context=context, dpop=_proof(dpop_proof, dpop_method, dpop_uri), **fields)
     with Connection(settings) as server:
-        output.show(document_of(server.call(server.tokens.Refresh, pb.RefreshRequest(context=context, **fields))))
+        output.show(document_of(server.call(server.tokens.Refresh, request)))
 
 
 @token.command(
     epilog=examples(
         'tokensvc token introspect "$ACCESS_TOKEN"',
         'echo "$ACCESS_TOKEN" | tokensvc token introspect - --audience api --require-scope read',
+        'tokensvc token introspect "$ACCESS_TOKEN" --dpop-proof "$PROOF" --dpop-method GET \\',
+        "    --dpop-uri https://orders.example.com/orders",
     )
 )
 @click.argument("token", type=TOKEN)
@@ -136,11 +168,22 @@ def refresh(output: Output, settings: Settings, *, ip: str, user_agent: str, loc
 @click.option("--require-scope", "required_scopes", multiple=True, help="Active only with this scope.")
 @click.option("--min-revision", type=click.IntRange(0), help="The answer must know this revision.")
 @click.option("--max-staleness", type=SPAN, help="The answer may be this old; default: not at all.")
+@_relaying_a_proof
 @reported
 @configured(*CALLING)
-def introspect(output: Output, settings: Settings, *, max_staleness: timedelta | None, **fields: Any) -> None:
+def introspect(
+    output: Output,
+    settings: Settings,
+    *,
+    max_staleness: timedelta | None,
+    dpop_proof: str | None,
+    dpop_method: str,
+    dpop_uri: str,
+    **fields: Any,
+) -> None:
     """Tell whether a token is active, and what it says. The exit code is 0 for an inactive one too."""
-    request = pb.IntrospectRequest(max_staleness=_duration(max_staleness), **fields)
+    proof = _proof(dpop_proof, dpop_method, dpop_uri)
+    request = pb.IntrospectRequest(max_staleness=_duration(max_staleness), dpop=proof, **fields)
     with Connection(settings) as server:
         answer = server.call(server.tokens.Introspect, request)
     output.show(document_of(answer) if answer.active else _INACTIVE)
@@ -216,6 +259,10 @@ def _target(
     if subject is None:
         raise CommandError("--device goes with --subject", exit_code=USAGE)
     return {"device": pb.RevokeRequest.DeviceTarget(subject=subject, device_id=device)}
+
+
+def _proof(proof: str | None, method: str, uri: str) -> token_pb2.DpopProof | None:
+    return token_pb2.DpopProof(proof=proof, method=method, uri=uri) if proof is not None else None
 
 
 def _duration(span: timedelta | None) -> Duration | None:

@@ -1,9 +1,11 @@
 """Owns reading the public keys of others, strictly: single ones and sets (RFC 7517, RFC 7518, 6, RFC 8037, 2)."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+import orjson
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from tokensvc.crypto.algorithms import Public
@@ -19,6 +21,7 @@ _LEAST_RSA_BITS, _MOST_RSA_BITS = 2048, 4096
 _LEAST_RSA_EXPONENT, _MOST_RSA_EXPONENT = 3, 2**32  # a larger one makes a signature cost more
 _CURVES: Final = {"P-256": (ec.SECP256R1(), "ES256"), "P-384": (ec.SECP384R1(), "ES384")}
 _ED25519_BYTES: Final = 32
+_REQUIRED: Final = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
 
 
 class JwkError(ValueError):
@@ -32,6 +35,12 @@ class PublicKey:
     key_id: str | None
     public: Public
     algorithms: frozenset[str]
+
+
+def thumbprint(jwk: Claims) -> str:
+    """The SHA-256 thumbprint (RFC 7638, 3) of a key that `read_key` has taken: its members are as they must be."""
+    required = {name: jwk[name] for name in _REQUIRED[str(jwk["kty"])]}
+    return base64url.encode(hashlib.sha256(orjson.dumps(required)).digest())
 
 
 def read_set(text: str) -> tuple[PublicKey, ...]:

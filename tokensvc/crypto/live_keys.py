@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Generic, TypeVar
 
 from tokensvc.crypto.access_tokens import AccessTokenSigner
+from tokensvc.crypto.dpop_nonces import DpopNonceMaker
 from tokensvc.crypto.key_making import KeyMaker
 from tokensvc.crypto.key_ring import MacKey, SigningKey, open_mac_keys, open_signing_keys
 from tokensvc.crypto.refresh_tokens import RefreshTokenFormats
@@ -42,7 +43,9 @@ class LiveKeys:
         self._macs = _Opened(KeyPurpose.REFRESH_MAC, open_mac_keys, maker.wrapper)
         self._signer = AccessTokenSigner(self._signing.take(stored, _fail), issuer)
         self.access_tokens = VerifiedCache(self._signer, verified_tokens)
-        self.refresh_tokens = RefreshTokenFormats(self._macs.take(stored, _fail), issuer)
+        macs = self._macs.take(stored, _fail)
+        self.refresh_tokens = RefreshTokenFormats(macs, issuer)
+        self.dpop_nonces = DpopNonceMaker(macs)
 
     async def take(self, stored: Sequence[StoredKey]) -> None:
         """Use the `stored` keys from now on.
@@ -68,6 +71,7 @@ class LiveKeys:
         macs = await asyncio.to_thread(self._macs.take, self._stored, self._complain)
         self._signer.use(signing)
         self.refresh_tokens.use(macs)
+        self.dpop_nonces.use(macs)
         self.access_tokens.forget()
 
 

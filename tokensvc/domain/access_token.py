@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from tokensvc.domain import delegation
+from tokensvc.domain import confirmation, delegation
 from tokensvc.domain.claims import Claims, milliseconds, seconds, text, texts
+from tokensvc.domain.confirmation import Confirmation
 from tokensvc.domain.delegation import DELEGATION_CLAIMS, Delegation
 
 # Set by this service or given a meaning by RFC 7519, 8693, 7800 and 9068: not to be set by callers.
@@ -42,7 +43,7 @@ class AccessToken:
     amr: tuple[str, ...] = ()
     claims: Claims = field(default_factory=dict)
     delegation: Delegation | None = None
-    is_bound: bool = False
+    confirmation: Confirmation | None = None
 
 
 def whole_second(moment: int) -> int:
@@ -77,6 +78,8 @@ def to_claims(token: AccessToken) -> Claims:
         claims["amr"] = list(token.amr)
     if token.delegation is not None:
         claims |= delegation.to_claims(token.delegation)
+    if token.confirmation is not None:
+        claims["cnf"] = confirmation.to_claim(token.confirmation)
     return claims
 
 
@@ -101,7 +104,7 @@ def from_claims(claims: Claims) -> AccessToken | None:
             amr=texts(claims["amr"]) if "amr" in claims else (),
             claims={name: value for name, value in claims.items() if name not in RESERVED},
             delegation=delegation.from_claims(claims),
-            is_bound="cnf" in claims,
+            confirmation=confirmation.from_claim(claims["cnf"]) if "cnf" in claims else None,
         )
     except (KeyError, TypeError, ValueError):
         return None

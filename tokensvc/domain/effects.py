@@ -38,7 +38,7 @@ class Refused:
     """An expected outcome that is answered with an error: a value, because what led to it may have to be committed.
 
     `differs` names the bound values that do, for the audit trail alone; `is_recorded` says that an audit event was
-    written with it.
+    written with it, `wanted_nonce` what a proof should have had.
     """
 
     reason: Reason
@@ -46,10 +46,18 @@ class Refused:
     field: str = ""
     differs: str = ""
     is_recorded: bool = False
+    wanted_nonce: str = ""
 
     def error(self) -> RefusedError:
         """The exception for the caller, to be raised after the commit."""
-        return RefusedError(self.reason, self.message, self.field, differs=self.differs, is_recorded=self.is_recorded)
+        return RefusedError(
+            self.reason,
+            self.message,
+            self.field,
+            differs=self.differs,
+            is_recorded=self.is_recorded,
+            wanted_nonce=self.wanted_nonce,
+        )
 
 
 @dataclass(frozen=True, slots=True)

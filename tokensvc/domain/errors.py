@@ -62,7 +62,7 @@ class RefusedError(Exception):
 
     The message never repeats what the caller sent. `retry_after` is in how many seconds the same call may succeed, zero
     where waiting alone does not help. `differs` is for the audit trail, and `is_recorded` says that this knows of it
-    already.
+    already. With `wanted_nonce` in its proof the call might succeed (RFC 9449, 8).
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class RefusedError(Exception):
         retry_after: float = 0.0,
         differs: str = "",
         is_recorded: bool = False,
+        wanted_nonce: str = "",
     ) -> None:
         super().__init__(message)
         self.reason = reason
@@ -82,6 +83,7 @@ class RefusedError(Exception):
         self.retry_after = retry_after
         self.differs = differs
         self.is_recorded = is_recorded
+        self.wanted_nonce = wanted_nonce
 
 
 def invalid(field: str, message: str) -> RefusedError:

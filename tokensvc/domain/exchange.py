@@ -65,7 +65,7 @@ def decide_exchange(attempt: ExchangeAttempt) -> AccessToken | Refused:
     """
     subject, policy = attempt.subject, attempt.caller.exchange_policy
     left = min(token.expires_at for token in attempt.tokens) - attempt.now
-    if left < SECOND or any(token.is_bound for token in attempt.tokens) or not policy.trades_for(subject.client_id):
+    if left < SECOND or any(token.confirmation for token in attempt.tokens) or not policy.trades_for(subject.client_id):
         return NOT_GOOD
     refused = _refused_actor(attempt)
     if refused is not None:

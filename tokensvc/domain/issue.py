@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Final
 
+from tokensvc.domain import confirmation
 from tokensvc.domain.bounds import MAX_NAME, MAX_TOKEN
 from tokensvc.domain.client import Client
 from tokensvc.domain.effects import AuditEvent, Effects, Refused
@@ -15,6 +16,7 @@ from tokensvc.domain.session import Grant, Session, begin
 _ROOM: Final = MAX_TOKEN * 3 // 4 - 1152
 _LONGEST_ESCAPE: Final = 12  # bytes that a character takes at most
 _LONGEST_NAME: Final = _LONGEST_ESCAPE * MAX_NAME + 32
+_CONFIRMATION: Final = 96  # the claim cnf
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def check_length(grant: Grant, *, is_stateless: bool) -> None:
     sizes = {name: len(json.dumps(value)) for name, value in parts.items()}
     # It stands in an access token as it is, in a stateless refresh token as a text.
     sizes["claims"] = len(json.dumps(grant.claims)) if is_stateless else len(grant.claims)
-    room = _ROOM - len(grant.client_id)
+    room = _ROOM - len(grant.client_id) - (_CONFIRMATION if grant.confirmation else 0)
     if is_stateless:
         room -= _LONGEST_NAME  # the place that a later refresh may come from
     if sum(sizes.values()) > room:
@@ -135,7 +137,8 @@ def _is_wider(first: Grant, second: Grant) -> bool:
 
 
 def issued_event(kind: str, grant: Grant, caller: Client, ip: str) -> AuditEvent:
-    """The audit event of an Issue."""
+    """The audit event of an Issue; the key that the tokens are bound to is named by its thumbprint."""
+    key = confirmation.to_claim(grant.confirmation) if grant.confirmation else {}
     return AuditEvent(
         kind,
         at=grant.started_at,
@@ -144,5 +147,5 @@ def issued_event(kind: str, grant: Grant, caller: Client, ip: str) -> AuditEvent
         subject=grant.subject,
         session_id=grant.session_id,
         ip=ip,
-        details={"scope": " ".join(grant.scopes)},
+        details={"scope": " ".join(grant.scopes), **key},
     )

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from tokensvc.domain.confirmation import Confirmation
+
 EVERY_CLIENT = "*"
 
 SECOND = 1000
@@ -66,6 +68,16 @@ class SenderConstraint(StrEnum):
     """RFC 9449."""
     TLS = "tls"
     """RFC 8705, 3."""
+
+    def is_met_by(self, confirmation: Confirmation | None) -> bool:
+        """Whether tokens with this `confirmation` may be the client's."""
+        match self:
+            case SenderConstraint.NONE:
+                return True
+            case SenderConstraint.DPOP:
+                return confirmation is not None and bool(confirmation.jkt)
+            case SenderConstraint.TLS:
+                return confirmation is not None and bool(confirmation.x5t_s256)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from tokensvc.domain.effects import AuditEvent, Effects, Refused
 from tokensvc.domain.ending import end
 from tokensvc.domain.errors import Reason
 from tokensvc.domain.grants import narrow_audiences, narrow_scopes
-from tokensvc.domain.policy import BindingAction, SenderConstraint, TokenPolicy
+from tokensvc.domain.policy import BindingAction, TokenPolicy
+from tokensvc.domain.possession import refusal_of
 from tokensvc.domain.refresh_attempt import RefreshAttempt
 from tokensvc.domain.refresh_token import MAX_GENERATION
 from tokensvc.domain.revocation import OWN_REASON
@@ -21,7 +22,6 @@ REUSE = f"{OWN_REASON}refresh token reused"
 BINDING = f"{OWN_REASON}binding differs"
 
 REUSED = Refused(Reason.REFRESH_TOKEN_REUSED, "a consumed refresh token was presented: the session has been ended")
-UNBOUND = Refused(Reason.NOT_IMPLEMENTED, "tokens that are bound to a key are not offered yet")
 
 
 class _Narrowed(NamedTuple):
@@ -92,8 +92,8 @@ def _refuse_session(attempt: RefreshAttempt, session: Session, policy: TokenPoli
         return Refused(Reason.REFRESH_TOKEN_REVOKED, "the session was revoked")
     if session.limited_by(policy).is_expired(attempt.now):
         return Refused(Reason.REFRESH_TOKEN_EXPIRED, "the session has expired")
-    # No session is bound to a key yet, and bearer tokens are what such a client must never have.
-    return None if policy.sender_constraint is SenderConstraint.NONE else UNBOUND
+    # Judged before where the call comes from, which may end the session: who lacks the key ends nothing.
+    return refusal_of(attempt.possession, session.grant.confirmation, policy.sender_constraint)
 
 
 def _narrowed(attempt: RefreshAttempt, session: Session, policy: TokenPolicy) -> _Narrowed | Refused:

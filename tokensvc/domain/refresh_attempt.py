@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tokensvc.domain.client import Client
+from tokensvc.domain.possession import NOTHING, Possession
 from tokensvc.domain.refresh_token import RefreshToken
 from tokensvc.domain.session import ClientContext
 from tokensvc.domain.traces import Place
@@ -28,6 +29,7 @@ class RefreshAttempt:
     context: ClientContext = ClientContext()
     issuer: str = ""
     flags: Mapping[str, int] = field(default_factory=dict)
+    possession: Possession = NOTHING
 
     @property
     def place(self) -> Place:

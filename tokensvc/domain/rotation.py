@@ -8,8 +8,10 @@ from tokensvc.domain.session import Session
 def rotates(policy: TokenPolicy, attempt: RefreshAttempt, session: Session) -> bool:
     """Whether `attempt`, which presents the session's present token, is answered with the next one."""
     match policy.rotation:
-        case Rotation.ALWAYS | Rotation.GRACEFUL | Rotation.NEVER:
-            return True  # never is for sessions that are bound to a key, and there are none yet
+        case Rotation.ALWAYS | Rotation.GRACEFUL:
+            return True
+        case Rotation.NEVER:
+            return session.grant.confirmation is None  # then whoever has stolen the token could go on using it
         case Rotation.PERIODIC:
             return attempt.now - session.rotated_at >= policy.rotation_interval
         case Rotation.SELECTIVE:

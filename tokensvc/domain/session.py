@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from tokensvc.domain.confirmation import Confirmation
 from tokensvc.domain.policy import TokenPolicy
 
 
@@ -37,7 +38,7 @@ class Grant:
 
     `started_revision` is the revision of the revocation log that Issue had seen: a barrier of a later revision ends the
     session, whatever the clocks of the nodes say. `login` is from where it began, `location` the same for people to
-    read.
+    read. Its tokens are bound to the key of `confirmation`, if there is one.
     """
 
     session_id: str
@@ -58,6 +59,7 @@ class Grant:
     amr: tuple[str, ...] = ()
     claims: str = ""
     credential_digest: str = ""
+    confirmation: Confirmation | None = None
 
     @property
     def device_id(self) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tokensvc.domain import confirmation
 from tokensvc.domain.claims import Claims
 from tokensvc.domain.refresh_token import GENERATION_CLAIM
 from tokensvc.domain.session import Device, Grant, Session, Traces
@@ -50,6 +51,7 @@ def from_claims(claims: Mapping[str, Any]) -> Session | None:
             tuple(claims.get("amr", ())),
             claims.get("claims", ""),
             claims.get("credential_digest", ""),
+            confirmation.from_claim(claims["cnf"]) if "cnf" in claims else None,
         )
         return Session(
             grant,
@@ -60,7 +62,7 @@ def from_claims(claims: Mapping[str, Any]) -> Session | None:
             last_location=claims.get("last_location", ""),
             is_stateless=True,
         )
-    except KeyError:
+    except (KeyError, TypeError):
         return None
 
 
@@ -78,5 +80,6 @@ def _extras(session: Session) -> Claims:
         "amr": grant.amr or None,
         "claims": grant.claims or None,
         "credential_digest": grant.credential_digest or None,
+        "cnf": confirmation.to_claim(grant.confirmation) if grant.confirmation else None,
     }
     return {name: value for name, value in extras.items() if value is not None}

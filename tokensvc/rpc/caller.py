@@ -70,6 +70,11 @@ class Callers:
         assertion = _assertion(_authorization(context.invocation_metadata()))
         return await self._assertions.redeem(assertion, place_of(assertion, context.peer()), view, now)
 
+    def certificate_hash(self, context: Any) -> bytes | None:
+        """The SHA-256 hash of the certificate that came with the connection; None if there is none."""
+        certificate = self._certificate_of(context) if self._certificate_of else None
+        return certificate.sha256 if certificate else None
+
     def recognise_again(self, caller: Client, context: Any, view: View, now: int) -> Client:
         """Answer the `caller` of a call that has begun as it is now; refuse if it may not call any more.
 

@@ -7,7 +7,9 @@ from typing import Any
 from google.protobuf import duration_pb2, json_format, struct_pb2, timestamp_pb2
 from tokensvc_pb.v1 import session_service_pb2, token_pb2
 
-from tokensvc.domain.errors import Reason, RefusedError, invalid
+from tokensvc.domain.confirmation import Confirmation
+from tokensvc.domain.dpop_proof import RelayedProof
+from tokensvc.domain.errors import RefusedError, invalid
 from tokensvc.domain.numbers import whole
 from tokensvc.domain.session import ClientContext, Device
 from tokensvc.services.sessions import ListedSession, SessionState
@@ -79,10 +81,27 @@ def claims_of(message: struct_pb2.Struct) -> Mapping[str, Any]:
     return claims
 
 
-def refuse_proof(message: Any, field: str) -> None:
-    """Refuse a request that relies on proof of possession: what is not checked must not seem so."""
-    if message.HasField(field):
-        raise RefusedError(Reason.NOT_IMPLEMENTED, f"{field} is not offered yet", field)
+def confirmation_of(message: Any) -> Confirmation | None:
+    """The key that `message` names, if it does."""
+    if not message.HasField("confirmation"):
+        return None
+    named = message.confirmation
+    return Confirmation(named.jkt, named.x5t_s256)
+
+
+def confirmation_message(confirmation: Confirmation | None) -> token_pb2.Confirmation | None:
+    """The key that a token is bound to."""
+    if confirmation is None:
+        return None
+    return token_pb2.Confirmation(jkt=confirmation.jkt, x5t_s256=confirmation.x5t_s256)
+
+
+def proof_of(message: Any) -> RelayedProof | None:
+    """The proof that `message` relays, if it does."""
+    if not message.HasField("dpop"):
+        return None
+    relayed = message.dpop
+    return RelayedProof(relayed.proof, relayed.method, relayed.uri)
 
 
 def token_fields(tokens: TokenSet) -> dict[str, Any]:
@@ -122,5 +141,6 @@ def session_message(listed: ListedSession, current_session_id: str = "") -> sess
         auth_time=timestamp(grant.auth_time) if grant.auth_time is not None else None,
         acr=grant.acr,
         amr=grant.amr,
+        confirmation=confirmation_message(grant.confirmation),
         current=bool(current_session_id) and current_session_id == grant.session_id,
     )

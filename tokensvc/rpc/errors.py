@@ -14,6 +14,8 @@ from tokensvc.domain.errors import Reason, RefusedError
 
 DOMAIN: Final = "tokensvc"
 DETAILS_KEY: Final = "grpc-status-details-bin"
+NONCE_KEY: Final = "dpop-nonce"
+_USE_DPOP_NONCE: Final = "use_dpop_nonce"  # RFC 9449, 8
 
 _PAUSES_A_SECOND: Final = 100  # pauses are told in steps: then the same bytes serve many refusals
 
@@ -45,16 +47,18 @@ CODES: Final[Mapping[Reason, grpc.StatusCode]] = {
 }
 
 
-def status_of(error: RefusedError) -> tuple[grpc.StatusCode, str, tuple[tuple[str, bytes], ...]]:
+def status_of(error: RefusedError) -> tuple[grpc.StatusCode, str, tuple[tuple[str, str | bytes], ...]]:
     """Answer the code, the message and the trailing metadata for `error`."""
-    pause = math.ceil(error.retry_after * _PAUSES_A_SECOND)
-    details = _details(error.reason, error.message, error.field, pause)
-    return CODES[error.reason], error.message, ((DETAILS_KEY, details),)
+    pause, nonce = math.ceil(error.retry_after * _PAUSES_A_SECOND), error.wanted_nonce
+    details = _details(error.reason, error.message, error.field, pause, _USE_DPOP_NONCE if nonce else "")
+    trailers = ((DETAILS_KEY, details), (NONCE_KEY, nonce)) if nonce else ((DETAILS_KEY, details),)
+    return CODES[error.reason], error.message, trailers
 
 
 @lru_cache(maxsize=1024)  # there are few: messages repeat nothing of a request, and most pauses are short
-def _details(reason: Reason, message: str, field: str, pause: int) -> bytes:
-    details: list[Message] = [error_details_pb2.ErrorInfo(reason=reason.value, domain=DOMAIN)]
+def _details(reason: Reason, message: str, field: str, pause: int, oauth_error: str) -> bytes:
+    metadata = {"error": oauth_error} if oauth_error else {}
+    details: list[Message] = [error_details_pb2.ErrorInfo(reason=reason.value, domain=DOMAIN, metadata=metadata)]
     if field:
         violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=message)
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))

@@ -43,7 +43,7 @@ class Method:
 
     `max_staleness` reads from a request how old the view of the log may be. `at_once` answers what needs no waiting;
     where it answers None, and where there is none, `serve` has to. A request has `most_bytes`, and counts as so many
-    `calls` of a caller with a rate limit, or as one.
+    `calls` of a caller with a rate limit, or as one. One that `asks_certificate` is told of the connection's.
     """
 
     serve: Callable[[Call, Any], Awaitable[Answer]]
@@ -51,6 +51,7 @@ class Method:
     at_once: Callable[[Call, Any], Answer | None] | None = None
     calls: Callable[[Any], int] | None = None
     most_bytes: int = MOST_BYTES
+    asks_certificate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +158,8 @@ class Guard:
     def _note(self, name: str, error: RefusedError, rpc: Rpc) -> None:
         if error.reason in _TURNED_AWAY:
             self._turned_away[_TURNED_AWAY[error.reason]] += 1
-        if rpc.view is None or error.is_recorded:
-            return  # nothing is known of the caller, or the refusal has been written with what it is about
+        if rpc.view is None or error.is_recorded or error.wanted_nonce:
+            return  # nothing is known of the caller, it has been written with what it is about, or is a step on the way
         if rpc.caller is None:
             claimed = self._callers.claimed_client(rpc.context)
             self._refusals.note(refusal_of_stranger(name, error, rpc.view, rpc.context, claimed))
@@ -168,7 +169,8 @@ class Guard:
     async def _refuse(self, rpc: Rpc, refusal: RefusedError) -> None:
         left = rpc.context.time_remaining()
         most = math.inf if left is None else left / 2  # it must arrive in time, also where much is under way
-        await self._delay.turn(rpc.caller.client_id if rpc.caller else "", refusal.reason, most)
+        if not refusal.wanted_nonce:
+            await self._delay.turn(rpc.caller.client_id if rpc.caller else "", refusal.reason, most)
         await self._answers.turn(_go)
         await rpc.abort(refusal)
 
@@ -204,6 +206,8 @@ class Guard:
                 if call is None:
                     call = await self._redeemed(rpc)
                     self._rates.count(call.caller, method.calls(request) if method.calls else 1)
+                if method.asks_certificate:
+                    call = call._replace(certificate=self._callers.certificate_hash(rpc.context))
                 answer = await method.serve(call, request)
                 await self._answers.turn(_go)
             return answer

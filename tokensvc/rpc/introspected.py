@@ -15,12 +15,12 @@ from tokensvc_pb.v1 import token_pb2
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
 from tokensvc.domain.access_token import AccessToken
+from tokensvc.domain.confirmation import token_type_of
 from tokensvc.domain.delegation import act_claim
 from tokensvc.domain.errors import invalid
 from tokensvc.domain.session import Grant
-from tokensvc.rpc.convert import timestamp
+from tokensvc.rpc.convert import confirmation_message, timestamp
 from tokensvc.services.introspect import Active, ActiveSession
-from tokensvc.services.token_set import BEARER
 
 _MOST_KEPT = 32_768
 _LONGEST_KEPT = 1024  # bytes: with the number of them it bounds the memory
@@ -79,7 +79,7 @@ def _of_access_token(token: AccessToken) -> pb.IntrospectResponse:
         token_id=token.token_id,
         issued_at=timestamp(token.issued_at),
         expires_at=timestamp(token.expires_at),
-        token_type=BEARER,
+        token_type=token_type_of(token.confirmation),
         token_use=token_pb2.TOKEN_USE_ACCESS,
         actor=_struct(act_claim(token.delegation.actors)) if token.delegation else None,
         claims=_struct(token.claims) if token.claims else None,
@@ -110,6 +110,7 @@ def _active(held: AccessToken | Grant, **own: Any) -> pb.IntrospectResponse:
         auth_time=timestamp(held.auth_time) if held.auth_time is not None else None,
         acr=held.acr,
         amr=held.amr,
+        confirmation=confirmation_message(held.confirmation),
         **own,
     )
 

@@ -44,7 +44,7 @@ class TokenService:
         return {
             "Issue": Method(self.issue),
             "Exchange": Method(self.exchange, most_bytes=MOST_BYTES_WITH_A_TOKEN),
-            "Refresh": Method(self.refresh, most_bytes=MOST_BYTES_WITH_A_TOKEN),
+            "Refresh": Method(self.refresh, most_bytes=MOST_BYTES_WITH_A_TOKEN, asks_certificate=True),
             "Revoke": Method(self.revoke, most_bytes=MOST_BYTES_WITH_A_TOKEN),
             "Introspect": Method(
                 self.introspect,
@@ -62,7 +62,6 @@ class TokenService:
 
     async def issue(self, call: Call, request: pb.IssueRequest) -> pb.IssueResponse:
         """RFC 6749, 5.1."""
-        convert.refuse_proof(request, "confirmation")
         order = IssueOrder(
             subject=request.subject,
             client_id=request.client_id,
@@ -79,12 +78,12 @@ class TokenService:
             claims=convert.claims_of(request.claims) if request.HasField("claims") else {},
             credential_version=request.credential_version,
             idempotency_key=request.idempotency_key,
+            confirmation=convert.confirmation_of(request),
         )
         return pb.IssueResponse(**convert.token_fields(await self.issuing.issue(call, order)))
 
     async def refresh(self, call: Call, request: pb.RefreshRequest) -> pb.RefreshResponse:
         """RFC 6749, 6."""
-        convert.refuse_proof(request, "dpop")
         order = RefreshOrder(
             refresh_token=request.refresh_token,
             client_id=request.client_id,
@@ -93,6 +92,7 @@ class TokenService:
             device_id=request.device_id,
             context=convert.context_of(request.context),
             credential_version=request.credential_version,
+            dpop=convert.proof_of(request),
         )
         return pb.RefreshResponse(**convert.token_fields(await self.refreshing.refresh(call, order)))
 
@@ -104,10 +104,17 @@ class TokenService:
 
     async def introspect(self, call: Call, request: pb.IntrospectRequest) -> bytes:
         """RFC 7662."""
-        return introspected.answer(*await self.introspecting.introspect(call, *_asked(request)))
+        token, purpose, freshness = _asked(request)
+        if (dpop := convert.proof_of(request)) is not None:
+            return introspected.answer(
+                *await self.introspecting.introspect_proven(call, token, dpop, purpose, freshness)
+            )
+        return introspected.answer(*await self.introspecting.introspect(call, token, purpose, freshness))
 
     def introspect_at_once(self, call: Call, request: pb.IntrospectRequest) -> bytes | None:
-        """The same without waiting; None where that cannot be."""
+        """The same without waiting; None where that cannot be, because something has to be read or written first."""
+        if request.HasField("dpop"):
+            return None
         known = self.introspecting.known(call, *_asked(request))
         return None if known is None else introspected.answer(*known)
 
@@ -139,7 +146,6 @@ class TokenService:
 
 
 def _asked(request: pb.IntrospectRequest) -> tuple[str, Purpose, Freshness]:
-    convert.refuse_proof(request, "dpop")
     scopes, audience = request.required_scopes, request.audience
     return request.token, Purpose(tuple(scopes), audience) if scopes or audience else ANY_PURPOSE, _freshness(request)
 

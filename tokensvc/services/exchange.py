@@ -94,5 +94,6 @@ def _check_caller(call: Call) -> None:
     if not call.caller.exchange_policy.subject_clients:
         raise RefusedError(Reason.CALLER_NOT_PERMITTED, "the caller's exchange_policy allows it to trade nothing")
     if call.caller.policy.sender_constraint is not SenderConstraint.NONE:
-        # Bearer tokens are what this client must never have.
-        raise RefusedError(Reason.NOT_IMPLEMENTED, "tokens that are bound to a key are not offered yet")
+        raise RefusedError(
+            Reason.CALLER_NOT_PERMITTED, "the caller's tokens must be bound to a key, and traded ones are bound to none"
+        )

@@ -1,4 +1,4 @@
-"""Owns Introspect: whether a token is active for this caller, now (RFC 7662). It writes nothing."""
+"""Owns Introspect: whether a token is active for this caller, now (RFC 7662). It writes nothing but used proofs."""
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from tokensvc.domain import bounds
 from tokensvc.domain.access_token import AccessToken
 from tokensvc.domain.client import Client, Permission
+from tokensvc.domain.dpop_proof import RelayedProof, check_relayed
 from tokensvc.domain.errors import invalid
-from tokensvc.domain.policy import SenderConstraint
 from tokensvc.domain.refresh_token import RefreshToken
 from tokensvc.domain.session import Session
 from tokensvc.domain.view import View
 from tokensvc.ports import AccessTokens, Clock, RefreshTokens, SessionRow, Store
 from tokensvc.services.active_token import Verify, active_token
 from tokensvc.services.call import Call
+from tokensvc.services.proofs import Proofs
 
 MOST_TOKENS = 1000
 _SLICE = 16  # tokens of a batch whose signatures are checked at once
@@ -75,12 +76,14 @@ class IntrospectTokens:
         store: Store,
         access_tokens: AccessTokens,
         refresh_tokens: RefreshTokens,
+        proofs: Proofs,
         clock: Clock,
         issuer: str,
     ) -> None:
         self._store = store
         self._access_tokens = access_tokens
         self._refresh_tokens = refresh_tokens
+        self._proofs = proofs
         self._clock = clock
         self._issuer = issuer
 
@@ -112,6 +115,17 @@ class IntrospectTokens:
         view, found = await self._state(call, of_sessions, freshness)
         active = self._judge(token, call.caller, view, found, self._clock(), self._access_tokens.verify)
         return _good_for(purpose, active), view.revision
+
+    async def introspect_proven(
+        self, call: Call, token: str, dpop: RelayedProof, purpose: Purpose = ANY_PURPOSE, freshness: Freshness = STRONG
+    ) -> tuple[Active | None, int]:
+        """The same for an access token that came with a proof: active only if that is good and was not used before."""
+        call.require(Permission.INTROSPECT)
+        check_relayed(dpop)
+        active, revision = await self.introspect(call, token, purpose, freshness)
+        if isinstance(active, AccessToken) and await self._proofs.is_shown(dpop, active, token):
+            return active, revision
+        return None, revision
 
     async def introspect_all(
         self, call: Call, tokens: Sequence[str], freshness: Freshness = STRONG
@@ -179,8 +193,8 @@ def _live_session(presented: _Presented | None, caller: Client, view: View, now:
     client = view.clients.get(grant.client_id)
     if client is None or client.disabled or view.has_ended(grant) or not caller.may_act_for(grant.client_id):
         return None
-    if client.policy.sender_constraint is not SenderConstraint.NONE:
-        return None  # no session is bound to a key yet, and Refresh gives such a client nothing
+    if not client.policy.sender_constraint.is_met_by(grant.confirmation):
+        return None  # Refresh gives nothing for it
     session = presented.row.session.limited_by(client.policy)
     # A consumed token is dead, even while a retry would still be answered.
     return session if session.is_live(now) and presented.token.generation >= session.generation else None

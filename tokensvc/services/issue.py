@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tokensvc.domain import bounds
+from tokensvc.domain import bounds, confirmation
 from tokensvc.domain.access_token import RESERVED
 from tokensvc.domain.binding import credential_digest
 from tokensvc.domain.client import Client, Permission
+from tokensvc.domain.confirmation import Confirmation, token_type_of
 from tokensvc.domain.delegation import MAY_ACT, is_may_act
 from tokensvc.domain.effects import Effects, Refused
 from tokensvc.domain.errors import Reason, RefusedError, invalid
 from tokensvc.domain.grants import narrow_audiences, narrow_scopes
 from tokensvc.domain.issue import Issued, Wishes, check_length, decide_issue, issued_event, keeps_nothing, lifetime
-from tokensvc.domain.policy import SenderConstraint, TokenPolicy
+from tokensvc.domain.policy import TokenPolicy
 from tokensvc.domain.refresh_token import HANDLE_BYTES, session_id_of
 from tokensvc.domain.session import ClientContext, Device, Grant
 from tokensvc.domain.session_limit import within_limit
@@ -48,6 +49,7 @@ class IssueOrder:
     claims: Mapping[str, Any] = field(default_factory=dict)
     credential_version: str = field(default="", repr=False)
     idempotency_key: str = field(default="", repr=False)
+    confirmation: Confirmation | None = None
 
 
 class IssueTokens:
@@ -97,7 +99,9 @@ class IssueTokens:
         grant, session = issued.grant, issued.session
         access_token, expires_in = self._minter.mint(grant, grant.scopes, grant.audiences, now)
         if session is None:
-            return TokenSet(access_token, expires_in, grant.scopes, revision)
+            return TokenSet(
+                access_token, expires_in, grant.scopes, revision, token_type=token_type_of(grant.confirmation)
+            )
         return TokenSet(
             access_token,
             expires_in,
@@ -106,6 +110,7 @@ class IssueTokens:
             refresh_token=self._refresh_tokens.mint(handle, session, client.policy.refresh_token_format),
             refresh_expires_in=(session.limited_by(client.policy).idle_expires_at - now) // 1000,
             session_id=grant.session_id,
+            token_type=token_type_of(grant.confirmation),
         )
 
 
@@ -155,6 +160,8 @@ def check_order(order: IssueOrder) -> None:
     bounds.text(order.acr, "acr")
     bounds.methods(order.amr, "amr")
     bounds.text(order.credential_version, "credential_version")
+    if order.confirmation is not None:
+        confirmation.check(order.confirmation)
     bounds.text(order.idempotency_key, "idempotency_key")
     if order.idempotency_key and len(order.idempotency_key) < _SHORTEST_IDEMPOTENCY_KEY:
         raise invalid("idempotency_key", f"idempotency_key is shorter than {_SHORTEST_IDEMPOTENCY_KEY} characters")
@@ -191,9 +198,8 @@ def _client_of(call: Call, order: IssueOrder) -> Client:
         raise RefusedError(Reason.CLIENT_NOT_FOUND, "there is no client with this client_id", "client_id")
     if client.disabled:
         raise RefusedError(Reason.CLIENT_DISABLED, "the client is disabled", "client_id")
-    if client.policy.sender_constraint is not SenderConstraint.NONE:
-        # Bearer tokens are what this client must never have.
-        raise RefusedError(Reason.NOT_IMPLEMENTED, "tokens that are bound to a key are not offered yet", "client_id")
+    if not client.policy.sender_constraint.is_met_by(order.confirmation):
+        raise invalid("confirmation", "confirmation does not name a key as the client's sender_constraint demands")
     if order.idempotency_key and keeps_nothing(client.policy) and not order.access_only:
         # Nothing that is kept could tell what the key was used for, or whether that was revoked since.
         raise invalid("idempotency_key", "idempotency_key needs a session that is kept: stateless_jwt keeps none")
@@ -229,6 +235,7 @@ def _grant(order: IssueOrder, client: Client, handle: bytes, now: int, revision:
         amr=order.amr,
         claims=_claims_json(order.claims) if order.claims else "",
         credential_digest=credential_digest(handle, order.credential_version),
+        confirmation=order.confirmation,
     )
 
 

@@ -1,17 +1,21 @@
 """Owns Refresh: from a presented refresh token to the next tokens of its session."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from tokensvc.domain import bounds
+from tokensvc.domain import base64url, bounds
 from tokensvc.domain.client import Permission
+from tokensvc.domain.confirmation import token_type_of
+from tokensvc.domain.dpop_proof import RelayedProof, check_relayed
 from tokensvc.domain.effects import Effects, Refused
 from tokensvc.domain.errors import Reason, RefusedError
+from tokensvc.domain.possession import NOTHING, Possession
 from tokensvc.domain.refresh import Refreshed, decide_refresh
 from tokensvc.domain.refresh_attempt import RefreshAttempt
 from tokensvc.domain.session import ClientContext
 from tokensvc.ports import Clock, RefreshTokens, Rows, Store, Unit
 from tokensvc.services.call import Call
 from tokensvc.services.issue import check_context
+from tokensvc.services.proofs import Proofs
 from tokensvc.services.token_set import AccessTokenMinter, TokenSet
 
 _Decision = Effects[Refreshed | Refused]
@@ -28,17 +32,25 @@ class RefreshOrder:
     device_id: str = ""
     context: ClientContext = ClientContext()
     credential_version: str = field(default="", repr=False)
+    dpop: RelayedProof | None = None
 
 
 class RefreshTokensOfSession:
     """The use case Refresh."""
 
     def __init__(
-        self, store: Store, minter: AccessTokenMinter, refresh_tokens: RefreshTokens, clock: Clock, issuer: str
+        self,
+        store: Store,
+        minter: AccessTokenMinter,
+        refresh_tokens: RefreshTokens,
+        proofs: Proofs,
+        clock: Clock,
+        issuer: str,
     ) -> None:
         self._store = store
         self._minter = minter
         self._refresh_tokens = refresh_tokens
+        self._proofs = proofs
         self._clock = clock
         self._issuer = issuer
 
@@ -47,15 +59,18 @@ class RefreshTokensOfSession:
         call.require(Permission.REFRESH)
         attempt = self._attempt(call, order)
         session_id, brought, view = attempt.token.session_id, attempt.token.session, call.view
+        used_id = attempt.possession.used_id
 
         def decide(rows: Rows) -> _Decision:
             session = rows.session(session_id)
             barred = session is not None and rows.barred(session.grant)
             if brought is not None:  # no row says that it was revoked, but the log does
                 barred = barred or view.has_ended(brought.grant)
-            return decide_refresh(attempt, session, view.clients, barred=barred)
+            is_new = used_id is None or rows.is_first_use(used_id)
+            return decide_refresh(attempt if is_new else _replayed(attempt), session, view.clients, barred=barred)
 
-        outcome = (await self._store.commit(Unit(decide, session_id=session_id, brought=brought))).outcome
+        unit = Unit(decide, session_id=session_id, brought=brought, used_id=used_id)
+        outcome = (await self._store.commit(unit)).outcome
         if isinstance(outcome, Refused):
             raise outcome.error()
         if not self._refresh_tokens.is_genuine(order.refresh_token):
@@ -69,6 +84,8 @@ class RefreshTokensOfSession:
         bounds.text(order.device_id, "device_id")
         bounds.text(order.credential_version, "credential_version")
         check_context(order.context)
+        if order.dpop is not None:
+            check_relayed(order.dpop)
         scopes, audiences = bounds.scopes(order.scopes), bounds.audiences(order.audiences)
         token = self._refresh_tokens.open(order.refresh_token)
         if token is None:
@@ -85,7 +102,12 @@ class RefreshTokensOfSession:
             context=order.context,
             issuer=self._issuer,
             flags=call.view.flags,
+            possession=self._possession(call, order),
         )
+
+    def _possession(self, call: Call, order: RefreshOrder) -> Possession:
+        shown = self._proofs.shown_by(order.dpop) if order.dpop else NOTHING
+        return replace(shown, certificate=base64url.encode(call.certificate)) if call.certificate else shown
 
     def _answer(self, attempt: RefreshAttempt, refreshed: Refreshed, revision: int) -> TokenSet:
         session, policy, now = refreshed.session, refreshed.policy, attempt.now
@@ -99,7 +121,13 @@ class RefreshTokensOfSession:
             refresh_token=self._refresh_tokens.mint(attempt.token.handle, session, policy.refresh_token_format),
             refresh_expires_in=(limited.idle_expires_at - now) // 1000,
             session_id=session.grant.session_id,
+            token_type=token_type_of(session.grant.confirmation),
         )
+
+
+def _replayed(attempt: RefreshAttempt) -> RefreshAttempt:
+    """The attempt where its proof was used before."""
+    return replace(attempt, possession=attempt.possession.replayed())
 
 
 def _invalid() -> RefusedError:

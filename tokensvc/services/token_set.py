@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from tokensvc.domain import base64url
 from tokensvc.domain.access_token import AccessToken, whole_second
+from tokensvc.domain.confirmation import BEARER
 from tokensvc.domain.session import Grant
 from tokensvc.ports import AccessTokens, Randomness
 
-BEARER = "Bearer"
 _TOKEN_ID_BYTES = 16
 
 
@@ -59,5 +59,6 @@ class AccessTokenMinter:
             acr=grant.acr,
             amr=grant.amr,
             claims=json.loads(grant.claims) if grant.claims else {},
+            confirmation=grant.confirmation,
         )
         return self._signer.sign(token), lifetime // 1000

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from sqlalchemy import RowMapping
 
+from tokensvc.domain import confirmation
 from tokensvc.domain.effects import AuditEvent
 from tokensvc.domain.keys import KeyPurpose, KeyState, StoredKey
 from tokensvc.domain.revocation import EntryKind, LogEntry
@@ -111,6 +112,7 @@ def _grant_details(grant: Grant) -> str:
         "amr": grant.amr,
         "claims": grant.claims,
         "credential_digest": grant.credential_digest,
+        "cnf": confirmation.to_claim(grant.confirmation) if grant.confirmation else None,
     }
     present = {name: value for name, value in details.items() if value not in (None, "", {}, ())}
     return document(present) if present else ""
@@ -124,6 +126,8 @@ def _details_from(text: str, device_id: str) -> dict[str, Any]:
         details["login"] = _traces_from(details["login"])
     if "context" in details:  # as versions wrote it that kept address and user agent in clear
         details["location"] = details.pop("context").get("location", "")
+    if "cnf" in details:
+        details["confirmation"] = confirmation.from_claim(details.pop("cnf"))
     if device_id or "device" in details:
         details["device"] = Device(device_id, **details.pop("device", {}))
     return details

@@ -83,7 +83,8 @@ class TokenServiceServicer:
     """
 
     def Issue(self, request, context):
-        """Starts a session: an access token (RFC 9068) and a refresh token. Needs the permission "issue".
+        """Starts a session: an access token (RFC 9068) and a refresh token. Needs the permission "issue". Tokens are bound to
+        the key that the confirmation names: that whoever gets them has it, the caller has made sure of.
         Safe to retry only with an idempotency_key.
         Errors: INVALID_REQUEST, INVALID_SCOPE, INVALID_AUDIENCE, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED,
         CLIENT_NOT_FOUND, CLIENT_DISABLED, SESSION_LIMIT_REACHED.
@@ -94,8 +95,10 @@ class TokenServiceServicer:
 
     def Refresh(self, request, context):
         """Trades a refresh token for a fresh access token and the next refresh token (RFC 6749, 6; RFC 9700, 4.14).
-        Safe to retry: within the retry window the same refresh token is answered with the same successor.
-        Needs the permission "refresh".
+        Safe to retry: within the retry window the same refresh token is answered with the same successor. A proof works
+        once, so a retry with one needs another. Needs the permission "refresh". Where a proof lacks a nonce of this server,
+        BINDING_MISMATCH comes with the metadata error: use_dpop_nonce in its ErrorInfo, and the nonce in the trailer
+        dpop-nonce (RFC 9449, 8).
         Errors: INVALID_REQUEST, INVALID_SCOPE, INVALID_AUDIENCE, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED,
         CLIENT_MISMATCH, CLIENT_DISABLED, REFRESH_TOKEN_*, BINDING_MISMATCH, CREDENTIAL_CHANGED.
         """
@@ -115,7 +118,8 @@ class TokenServiceServicer:
 
     def Introspect(self, request, context):
         """Tells whether a token is active (RFC 7662). By default no revocation answered before this call began is missed, on
-        any node. Needs the permission "introspect". Writes nothing; safe to retry.
+        any node. Needs the permission "introspect". Safe to retry; it writes nothing, unless it
+        comes with a proof: that works once, so that a retry needs another.
         Errors: INVALID_REQUEST, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

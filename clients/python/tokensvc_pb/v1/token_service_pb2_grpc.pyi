@@ -38,15 +38,18 @@ class TokenServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> TokenServiceAsyncStub: ...
     Issue: _grpc.UnaryUnaryMultiCallable[_token_service_pb2.IssueRequest, _token_service_pb2.IssueResponse]
-    """Starts a session: an access token (RFC 9068) and a refresh token. Needs the permission "issue".
+    """Starts a session: an access token (RFC 9068) and a refresh token. Needs the permission "issue". Tokens are bound to
+    the key that the confirmation names: that whoever gets them has it, the caller has made sure of.
     Safe to retry only with an idempotency_key.
     Errors: INVALID_REQUEST, INVALID_SCOPE, INVALID_AUDIENCE, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED,
     CLIENT_NOT_FOUND, CLIENT_DISABLED, SESSION_LIMIT_REACHED.
     """
     Refresh: _grpc.UnaryUnaryMultiCallable[_token_service_pb2.RefreshRequest, _token_service_pb2.RefreshResponse]
     """Trades a refresh token for a fresh access token and the next refresh token (RFC 6749, 6; RFC 9700, 4.14).
-    Safe to retry: within the retry window the same refresh token is answered with the same successor.
-    Needs the permission "refresh".
+    Safe to retry: within the retry window the same refresh token is answered with the same successor. A proof works
+    once, so a retry with one needs another. Needs the permission "refresh". Where a proof lacks a nonce of this server,
+    BINDING_MISMATCH comes with the metadata error: use_dpop_nonce in its ErrorInfo, and the nonce in the trailer
+    dpop-nonce (RFC 9449, 8).
     Errors: INVALID_REQUEST, INVALID_SCOPE, INVALID_AUDIENCE, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED,
     CLIENT_MISMATCH, CLIENT_DISABLED, REFRESH_TOKEN_*, BINDING_MISMATCH, CREDENTIAL_CHANGED.
     """
@@ -58,7 +61,8 @@ class TokenServiceStub:
     """
     Introspect: _grpc.UnaryUnaryMultiCallable[_token_service_pb2.IntrospectRequest, _token_service_pb2.IntrospectResponse]
     """Tells whether a token is active (RFC 7662). By default no revocation answered before this call began is missed, on
-    any node. Needs the permission "introspect". Writes nothing; safe to retry.
+    any node. Needs the permission "introspect". Safe to retry; it writes nothing, unless it
+    comes with a proof: that works once, so that a retry needs another.
     Errors: INVALID_REQUEST, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
     BatchIntrospect: _grpc.UnaryUnaryMultiCallable[_token_service_pb2.BatchIntrospectRequest, _token_service_pb2.BatchIntrospectResponse]
@@ -84,15 +88,18 @@ class TokenServiceAsyncStub(TokenServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Issue: _aio.UnaryUnaryMultiCallable[_token_service_pb2.IssueRequest, _token_service_pb2.IssueResponse]  # type: ignore[assignment]
-    """Starts a session: an access token (RFC 9068) and a refresh token. Needs the permission "issue".
+    """Starts a session: an access token (RFC 9068) and a refresh token. Needs the permission "issue". Tokens are bound to
+    the key that the confirmation names: that whoever gets them has it, the caller has made sure of.
     Safe to retry only with an idempotency_key.
     Errors: INVALID_REQUEST, INVALID_SCOPE, INVALID_AUDIENCE, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED,
     CLIENT_NOT_FOUND, CLIENT_DISABLED, SESSION_LIMIT_REACHED.
     """
     Refresh: _aio.UnaryUnaryMultiCallable[_token_service_pb2.RefreshRequest, _token_service_pb2.RefreshResponse]  # type: ignore[assignment]
     """Trades a refresh token for a fresh access token and the next refresh token (RFC 6749, 6; RFC 9700, 4.14).
-    Safe to retry: within the retry window the same refresh token is answered with the same successor.
-    Needs the permission "refresh".
+    Safe to retry: within the retry window the same refresh token is answered with the same successor. A proof works
+    once, so a retry with one needs another. Needs the permission "refresh". Where a proof lacks a nonce of this server,
+    BINDING_MISMATCH comes with the metadata error: use_dpop_nonce in its ErrorInfo, and the nonce in the trailer
+    dpop-nonce (RFC 9449, 8).
     Errors: INVALID_REQUEST, INVALID_SCOPE, INVALID_AUDIENCE, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED,
     CLIENT_MISMATCH, CLIENT_DISABLED, REFRESH_TOKEN_*, BINDING_MISMATCH, CREDENTIAL_CHANGED.
     """
@@ -104,7 +111,8 @@ class TokenServiceAsyncStub(TokenServiceStub):
     """
     Introspect: _aio.UnaryUnaryMultiCallable[_token_service_pb2.IntrospectRequest, _token_service_pb2.IntrospectResponse]  # type: ignore[assignment]
     """Tells whether a token is active (RFC 7662). By default no revocation answered before this call began is missed, on
-    any node. Needs the permission "introspect". Writes nothing; safe to retry.
+    any node. Needs the permission "introspect". Safe to retry; it writes nothing, unless it
+    comes with a proof: that works once, so that a retry needs another.
     Errors: INVALID_REQUEST, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
     """
     BatchIntrospect: _aio.UnaryUnaryMultiCallable[_token_service_pb2.BatchIntrospectRequest, _token_service_pb2.BatchIntrospectResponse]  # type: ignore[assignment]
@@ -133,7 +141,8 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _token_service_pb2.IssueRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_token_service_pb2.IssueResponse, _abc.Awaitable[_token_service_pb2.IssueResponse]]:
-        """Starts a session: an access token (RFC 9068) and a refresh token. Needs the permission "issue".
+        """Starts a session: an access token (RFC 9068) and a refresh token. Needs the permission "issue". Tokens are bound to
+        the key that the confirmation names: that whoever gets them has it, the caller has made sure of.
         Safe to retry only with an idempotency_key.
         Errors: INVALID_REQUEST, INVALID_SCOPE, INVALID_AUDIENCE, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED,
         CLIENT_NOT_FOUND, CLIENT_DISABLED, SESSION_LIMIT_REACHED.
@@ -146,8 +155,10 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_token_service_pb2.RefreshResponse, _abc.Awaitable[_token_service_pb2.RefreshResponse]]:
         """Trades a refresh token for a fresh access token and the next refresh token (RFC 6749, 6; RFC 9700, 4.14).
-        Safe to retry: within the retry window the same refresh token is answered with the same successor.
-        Needs the permission "refresh".
+        Safe to retry: within the retry window the same refresh token is answered with the same successor. A proof works
+        once, so a retry with one needs another. Needs the permission "refresh". Where a proof lacks a nonce of this server,
+        BINDING_MISMATCH comes with the metadata error: use_dpop_nonce in its ErrorInfo, and the nonce in the trailer
+        dpop-nonce (RFC 9449, 8).
         Errors: INVALID_REQUEST, INVALID_SCOPE, INVALID_AUDIENCE, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED,
         CLIENT_MISMATCH, CLIENT_DISABLED, REFRESH_TOKEN_*, BINDING_MISMATCH, CREDENTIAL_CHANGED.
         """
@@ -171,7 +182,8 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_token_service_pb2.IntrospectResponse, _abc.Awaitable[_token_service_pb2.IntrospectResponse]]:
         """Tells whether a token is active (RFC 7662). By default no revocation answered before this call began is missed, on
-        any node. Needs the permission "introspect". Writes nothing; safe to retry.
+        any node. Needs the permission "introspect". Safe to retry; it writes nothing, unless it
+        comes with a proof: that works once, so that a retry needs another.
         Errors: INVALID_REQUEST, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED, STORE_UNAVAILABLE.
         """
 
