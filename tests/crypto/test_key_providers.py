@@ -1,5 +1,6 @@
 """Whoever wraps: a root key that is kept here, a KMS, an HSM. All of them keep the same promises."""
 
+import sys
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
@@ -189,6 +190,14 @@ def test_a_uri_that_nothing_here_can_open_is_refused(word: str) -> None:
     with pytest.raises(RootKeyError) as caught:
         open_providers(word, "here")
     assert "canary" not in str(caught.value)
+
+
+def test_without_the_extra_a_token_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message says what to install."""
+    monkeypatch.delitem(sys.modules, "tokensvc.crypto.pkcs11_key", raising=False)
+    monkeypatch.setitem(sys.modules, "pkcs11", None)
+    with pytest.raises(RootKeyError, match=r"needs the package pkcs11: pip install 'tokensvc\[pkcs11\]'"):
+        open_providers("pkcs11:token=t;object=root?module-path=/nowhere.so", "here", PIN)
 
 
 def test_no_word_at_all_is_refused() -> None:
