@@ -15,11 +15,14 @@ from tests.client_keys import Signer, by_assertion
 from tests.fakes import FakeClock
 from tests.fuzz.in_process import InProcess
 from tests.harness import ISSUER
+from tests.proofs import URI, a_phone
 from tests.rpc.methods import LATER, OFFERED
 from tokensvc.crypto.client_assertions import ClientAssertionVerifier
+from tokensvc.crypto.dpop_proofs import read_proof
 from tokensvc.crypto.jwk import JwkError, read_set
 from tokensvc.crypto.peer_certificate import read_peer_certificate
 from tokensvc.domain.client import Client
+from tokensvc.domain.http_uri import normalized
 from tokensvc.domain.policy import RefreshTokenFormat
 
 _METHODS = sorted(f"/{method.containing_service.full_name}/{method.name}" for method in (*OFFERED, *LATER))
@@ -152,6 +155,19 @@ def assertion(data: bytes) -> None:
     assert _verifier().verify(text, _SIGNERS, _CLOCK()) is None or text in _assertions()
 
 
+def proof(data: bytes) -> None:
+    """No bytes but those that the phone has signed are a proof of its key."""
+    text = _text(data)
+    found = read_proof(text)
+    assert found is None or found.thumbprint not in _PHONES or text in _PHONES.values()
+
+
+def uri(data: bytes) -> None:
+    """The normal form of a URI is its own normal form, or there is none."""
+    form = normalized(_text(data))
+    assert form is None or normalized(form) == form
+
+
 def jwk_set(data: bytes) -> None:
     """Whatever is registered as a key set: it is one, and all its keys are public, or it is refused."""
     with suppress(JwkError):
@@ -168,6 +184,9 @@ _SIGNERS = {
     algorithm: Client(algorithm, **by_assertion(algorithm))
     for algorithm in ("ES256", "ES384", "EdDSA", "RS256", "PS256")
 }
+
+
+_PHONES = {phone.jkt: phone.proof() for phone in (a_phone(algorithm) for algorithm in _SIGNERS)}
 
 
 @cache
@@ -192,6 +211,8 @@ def _certificates() -> Sequence[bytes]:
 
 TARGETS = {
     "assertion": Target(assertion, lambda: [text.encode() for text in sorted(_assertions())]),
+    "proof": Target(proof, lambda: [text.encode() for text in _PHONES.values()]),
+    "uri": Target(uri, lambda: [URI.encode(), b"HTTP://a.test:80/%7e/./b/../c?d#e"]),
     "jwk_set": Target(jwk_set, _key_sets),
     "certificate": Target(certificate, _certificates),
     "access_token": Target(access_token, _genuine),
