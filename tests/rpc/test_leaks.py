@@ -9,10 +9,13 @@ import pytest
 from tokensvc_pb.v1 import session_service_pb2 as sessions_pb
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
+from tests.client_keys import Signer
 from tests.harness import Caller, Service
+from tests.proofs import a_phone, dpop
 from tests.rpc.faults import FailingStore, StoreOver, server_over, through
 from tests.rpc.steps import introspect, issue, refresh, revoke
 from tests.rpc.tables import rows_of
+from tests.rpc.test_client_assertions import connected, register
 from tokensvc.domain.refresh_attempt import RefreshAttempt
 from tokensvc.ports import Committed, Unit
 from tokensvc.services.clients import OPERATOR
@@ -21,6 +24,7 @@ from tokensvc.services.refresh import RefreshOrder
 from tokensvc.services.revoke import TokenTarget
 
 CANARY = "canary-5e1f"
+URI = f"https://{CANARY}.test/"
 METADATA = (
     (f"{CANARY}-key", f"{CANARY}-value"),
     (f"{CANARY}-bin", CANARY.encode()),
@@ -68,7 +72,9 @@ async def _send(caller: Caller, method: str, request: Any) -> str:
 
 async def _requests(bff: Caller) -> list[tuple[str, Any]]:
     """Requests of every method with canaries in every text, some answered and some refused."""
-    issued = await issue(bff)
+    issued, phone = await issue(bff), a_phone()
+    bound = await issue(bff, confirmation={"jkt": phone.jkt})
+    with_token = phone.proof_with(bound.access_token, jti=f"{CANARY}-with-token")
     fields = {"device_id": CANARY, "context": CONTEXT, "credential_version": CANARY}
     return [
         ("Issue", pb.IssueRequest(subject=CANARY, **ISSUE)),
@@ -83,6 +89,10 @@ async def _requests(bff: Caller) -> list[tuple[str, Any]]:
         ("Refresh", pb.RefreshRequest(refresh_token=issued.refresh_token, client_id=CANARY)),
         ("Refresh", pb.RefreshRequest(refresh_token=CANARY, scopes=[CANARY], audiences=[CANARY])),
         ("Refresh", pb.RefreshRequest(refresh_token=issued.refresh_token, dpop={"proof": CANARY, "uri": CANARY})),
+        ("Refresh", pb.RefreshRequest(refresh_token=bound.refresh_token, dpop=dpop(phone.proof(jti=CANARY), uri=URI))),
+        ("Refresh", pb.RefreshRequest(refresh_token=bound.refresh_token, dpop=dpop(phone.proof(jti=CANARY)))),
+        ("Introspect", pb.IntrospectRequest(token=bound.access_token, dpop=dpop(with_token))),
+        ("Introspect", pb.IntrospectRequest(token=bound.access_token, dpop=dpop(f"{CANARY}.{CANARY}.{CANARY}"))),
         ("Revoke", pb.RevokeRequest(token=CANARY, token_type_hint=CANARY, reason=CANARY)),
         ("Revoke", pb.RevokeRequest(session_id=issued.session_id, reason=CANARY)),
         ("Revoke", pb.RevokeRequest(client_id=f"{CANARY} ")),
@@ -115,6 +125,25 @@ async def test_no_log_line_of_a_defect_holds_what_was_sent(
     await _everything(bff, babbling)
     assert log.getvalue().count("internal error") >= 3
     assert CANARY not in log.getvalue() + "".join(capfd.readouterr())
+
+
+async def test_nothing_of_an_assertion_gets_out(
+    service: Service, bff: Caller, log: io.StringIO, capfd: pytest.CaptureFixture
+) -> None:
+    """Of a good one neither the text nor its jti, and of a bad one nothing at all: in no log, error, event or row."""
+    await register(service, "signing")
+    good = Signer("signing", service.clock).assertion(claims=Signer("signing", service.clock).claims(jti=CANARY))
+    bad = [f"{CANARY}.{CANARY}.{CANARY}", CANARY, Signer(CANARY, service.clock).assertion()]
+    request = pb.IntrospectRequest(token="x")
+    errors = []
+    for assertion in (good, good, *bad):
+        async with connected(service, assertion) as caller:
+            errors.append(await _send(caller, "Introspect", request))
+    assert [bool(error) for error in errors] == [False, True, True, True, True]
+    files = b"".join(path.read_bytes() for path in service.settings.data_dir.glob("tokensvc.db*"))
+    said = log.getvalue() + "".join(errors) + "".join(capfd.readouterr()) + files.decode("latin-1")
+    for secret in (CANARY, *(part for text in (good, *bad) for part in text.split("."))):
+        assert secret not in said
 
 
 async def test_no_error_holds_what_was_sent(bff: Caller, babbling: Caller, log: io.StringIO) -> None:
