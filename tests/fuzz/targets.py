@@ -15,11 +15,14 @@ from tests.client_keys import Signer, by_assertion
 from tests.fakes import FakeClock
 from tests.fuzz.in_process import InProcess
 from tests.harness import ISSUER
+from tests.proofs import a_phone, dpop
 from tests.rpc.methods import LATER, OFFERED
 from tokensvc.crypto.client_assertions import ClientAssertionVerifier
+from tokensvc.crypto.dpop_proofs import read_proof
 from tokensvc.crypto.jwk import JwkError, read_set
 from tokensvc.crypto.peer_certificate import read_peer_certificate
 from tokensvc.domain.client import Client
+from tokensvc.domain.http_uri import normalized
 from tokensvc.domain.policy import RefreshTokenFormat
 
 _METHODS = sorted(f"/{method.containing_service.full_name}/{method.name}" for method in (*OFFERED, *LATER))
@@ -132,7 +135,7 @@ def _requests() -> Sequence[bytes]:
         "Issue": pb.IssueRequest(
             subject="ada", scopes=["read"], device={"id": "phone"}, claims={"x": [1, {"y": None}]}
         ),
-        "Refresh": pb.RefreshRequest(refresh_token=tokens["opaque"], scopes=["read"], context={"ip": "192.0.2.1"}),
+        "Refresh": pb.RefreshRequest(refresh_token=tokens["opaque"], scopes=["read"], dpop=dpop("a.b.c")),
         "Revoke": pb.RevokeRequest(device={"subject": "bob", "device_id": "phone"}, issued_before={"seconds": 5}),
         "BatchIntrospect": pb.BatchIntrospectRequest(tokens=list(tokens.values())),
         "Exchange": pb.ExchangeRequest(subject_token=tokens["access"], audiences=["api"], access_ttl={"seconds": 5}),
@@ -152,6 +155,19 @@ def assertion(data: bytes) -> None:
     assert _verifier().verify(text, _SIGNERS, _CLOCK()) is None or text in _assertions()
 
 
+def proof(data: bytes) -> None:
+    """No bytes but those that a phone has signed are a proof by its key."""
+    text = _text(data)
+    found = read_proof(text)
+    assert found is None or text in _proofs() or found.thumbprint not in {phone.jkt for phone in _PHONES}
+
+
+def http_uri(data: bytes) -> None:
+    """Whatever a URI is: its normal form, if it has one, is its own."""
+    form = normalized(_text(data))
+    assert form is None or normalized(form) == form
+
+
 def jwk_set(data: bytes) -> None:
     """Whatever is registered as a key set: it is one, and all its keys are public, or it is refused."""
     with suppress(JwkError):
@@ -168,6 +184,14 @@ _SIGNERS = {
     algorithm: Client(algorithm, **by_assertion(algorithm))
     for algorithm in ("ES256", "ES384", "EdDSA", "RS256", "PS256")
 }
+
+
+_PHONES = [a_phone(algorithm) for algorithm in ("ES256", "ES384", "EdDSA", "RS256", "PS256")]
+
+
+@cache
+def _proofs() -> frozenset[str]:
+    return frozenset(phone.proof_with("token", nonce="nonce") for phone in _PHONES)
 
 
 @cache
@@ -192,6 +216,8 @@ def _certificates() -> Sequence[bytes]:
 
 TARGETS = {
     "assertion": Target(assertion, lambda: [text.encode() for text in sorted(_assertions())]),
+    "proof": Target(proof, lambda: [text.encode() for text in sorted(_proofs())]),
+    "http_uri": Target(http_uri, lambda: [b"https://bff.test:443/a/../%7Etoken?x#y", b"HTTP://[2001:DB8::1]"]),
     "jwk_set": Target(jwk_set, _key_sets),
     "certificate": Target(certificate, _certificates),
     "access_token": Target(access_token, _genuine),
