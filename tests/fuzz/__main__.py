@@ -13,7 +13,7 @@ with atheris.instrument_imports(include=["tokensvc"]):
     from tests.fuzz.corpus import begin_with
     from tests.fuzz.targets import TARGETS
 
-_OPTIONS = ("-max_len=4096", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1")
+_OPTIONS = ("-max_len=4096", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1", "-verbosity=0")
 _SHARES = {"rpc": 0.1, "authorization": 0.1, "introspection": 0.1}  # of the inputs, because each takes longer
 
 

@@ -54,6 +54,13 @@ async def test_a_long_request_is_read_for_callers_alone(service: Service, bff: C
         assert await sent(Caller("bff", "wrong", service.channel), method, garbage) == STRANGER
 
 
+async def test_a_long_request_of_a_new_client_is_read(service: Service, bff: Caller) -> None:
+    """Although a view from a moment ago, by which strangers are told, does not know it yet."""
+    assert await is_active(bff, (await issue(bff)).access_token)
+    new = await service.caller("new")
+    assert not await is_active(new, "x" * (READ_FOR_ALL + 1))
+
+
 async def test_what_everybody_may_ask_is_short(service: Service, bff: Caller) -> None:
     """GetJwks and health have nothing to be asked."""
     assert await sent(bff, "KeyService/GetJwks", bytes(READ_FOR_ALL + 1)) == TOO_LONG

@@ -187,8 +187,7 @@ class Guard:
         async def serve(rpc: Rpc) -> Answer:
             if len(rpc.data) > READ_FOR_ALL:
                 check_length(rpc.data, method.most_bytes)
-                view = await self._store.view(max_staleness=LONGEST_STALENESS)
-                _ = self._recognised(rpc, view) or await self._redeemed(rpc)
+                await self._admit(rpc)
             request = rpc.request = read(rpc.data)
 
             def begin(view: View) -> _Begun:
@@ -213,6 +212,15 @@ class Guard:
             return answer
 
         return serve
+
+    async def _admit(self, rpc: Rpc) -> None:
+        """Refuse the call of a stranger. Whom an older view knows is let in: who calls is looked at once more."""
+        try:
+            known = self._recognised(rpc, await self._store.view(max_staleness=LONGEST_STALENESS))
+        except RefusedError:
+            known = None  # it may be new
+        if known is None:
+            _ = self._recognised(rpc, await self._store.view()) or await self._redeemed(rpc)
 
     def _recognised(self, rpc: Rpc, view: View) -> Call | None:
         """The call, if who makes it can be told at once; None if that has to wait for `_redeemed`."""
