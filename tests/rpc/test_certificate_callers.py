@@ -13,10 +13,8 @@ from tokensvc_pb.v1 import token_service_pb2_grpc
 
 from tests.certificates import Authority
 from tests.harness import ALL_PERMISSIONS, Caller, Failure, Service, failure, policy_of
-from tests.rpc.faults import through
 from tests.rpc.secured import Secured, secured
-from tests.rpc.steps import introspect, issue, refresh
-from tokensvc.domain import base64url
+from tests.rpc.steps import issue
 from tokensvc.domain.client import Client
 from tokensvc.domain.client_authentication import AuthMethod, ClientKeys
 from tokensvc.services.clients import OPERATOR
@@ -126,18 +124,3 @@ async def test_in_plaintext_a_certificate_says_nothing(service: Service) -> None
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await stub.Issue(pb.IssueRequest(subject="ada"), metadata=headers, timeout=10)
     assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
-
-
-async def test_what_is_bound_to_a_certificate_is_refreshed_over_its_connection(
-    service: Service, server: Secured, bff: Caller
-) -> None:
-    """The same refresh token over a connection with another certificate of the authority is refused (RFC 8705, 4)."""
-    thumbprint = base64url.encode(sha256(TILL.der).digest())
-    issued = await issue(bff, confirmation={"x5t_s256": thumbprint})
-    other = AUTHORITY.client(x509.DNSName("cellar.shop.test"))
-    async with server.channel(other) as channel:
-        refused = await failure(refresh(through(bff, channel), issued.refresh_token))
-    assert refused.reason == "BINDING_MISMATCH"
-    async with server.channel(TILL) as channel:
-        refreshed = await refresh(through(bff, channel), issued.refresh_token)
-    assert (await introspect(bff, refreshed.access_token)).confirmation.x5t_s256 == thumbprint

@@ -23,7 +23,8 @@ class AccessToken:
 
     Besides the registered claims it carries `sid`, `orig_iat` (when the session began, with milliseconds) and `rev`
     (the revision of the revocation log at that moment), which revocations of a subject, device or client look at. One
-    that Exchange has made has a `delegation`. One that is bound to a key (RFC 7800) is not for who cannot prove it.
+    that Exchange has made has a `delegation`. Whoever presents one with a
+    `confirmation` has to prove that key.
     """
 
     issuer: str

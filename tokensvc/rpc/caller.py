@@ -32,7 +32,7 @@ class Callers:
     """
 
     def __init__(self, assertions: Assertions, certificate_of: CertificateOf | None = None) -> None:
-        """`certificate_of` an RPC is asked where callers can have certificates, and only of calls without a header."""
+        """`certificate_of` an RPC is asked where callers can have certificates, and only where that matters."""
         self._assertions = assertions
         self._certificate_of = certificate_of
         self._certificates = ClientCertificates()
