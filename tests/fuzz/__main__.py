@@ -1,15 +1,17 @@
 """`python -m tests.fuzz`: guided by coverage, each target in a process of its own, for so many inputs."""
 
 import argparse
+import io
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["tokensvc"]):
+with redirect_stderr(io.StringIO()), atheris.instrument_imports(include=["tokensvc"]):  # it names every module
     from tests.fuzz.corpus import begin_with
     from tests.fuzz.targets import TARGETS
 
