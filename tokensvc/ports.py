@@ -8,6 +8,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from tokensvc.domain.access_token import AccessToken
 from tokensvc.domain.client import Client
 from tokensvc.domain.client_assertion import ClientAssertion
+from tokensvc.domain.client_directory import ClientDirectory
 from tokensvc.domain.dpop_proof import DpopProof
 from tokensvc.domain.effects import AuditEvent, Effects
 from tokensvc.domain.keys import StoredKey
@@ -280,8 +281,8 @@ class ClientAssertions(Protocol):
     def claimed_client(self, text: str) -> str:
         """The client that an assertion says it is from, right or wrong; empty if that cannot be understood."""
 
-    def verify(self, text: str, clients: Mapping[str, Client], now: int) -> ClientAssertion | None:
-        """Read an assertion; None unless it is genuine, for us, in its time, and from one of `clients` that may call.
+    def verify(self, text: str, directory: ClientDirectory, now: int) -> ClientAssertion | None:
+        """Read an assertion; None unless it is genuine, for us, in its time, and from a client that may call.
 
         Whether it was used before is not known here.
         """

@@ -19,6 +19,7 @@ from tokensvc.crypto.strict_jwt import Jwt
 from tokensvc.domain.client import Client
 from tokensvc.domain.client_assertion import LEEWAY, LONGEST_LIFE, ClientAssertion
 from tokensvc.domain.client_authentication import AuthMethod, ClientKeys
+from tokensvc.domain.client_directory import ClientDirectory
 
 BFF = Client("bff", **by_assertion())
 OTHER = Client("other", **by_assertion(name="other"))
@@ -35,7 +36,7 @@ def signer(clock: FakeClock) -> Signer:
 def verified(text: str, clock: FakeClock, *clients: Client) -> ClientAssertion | None:
     """What the verifier makes of it, where there are these clients, or else those above."""
     known = {client.client_id: client for client in clients} or CLIENTS
-    return ClientAssertionVerifier(ISSUER).verify(text, known, clock())
+    return ClientAssertionVerifier(ISSUER).verify(text, ClientDirectory(known), clock())
 
 
 def test_a_good_assertion_is_taken(signer: Signer, clock: FakeClock) -> None:
@@ -332,10 +333,17 @@ def test_wrong_claims_cost_no_signature(
 @pytest.mark.parametrize("algorithm", ["ES256", "ES384", "EdDSA", "RS256", "PS256"])
 def test_who_is_not_there_costs_as_much_as_who_is(clock: FakeClock, checks: list[str], algorithm: str) -> None:
     """One signature check by the same algorithm: the time does not tell whether a client exists (case 37)."""
-    right = Client("bff", **by_assertion(algorithm))
+    right, user = Client("bff", **by_assertion(algorithm)), Client("user", **by_assertion(algorithm))
     for client in (right, replace(right, disabled=True), replace(right, keys=OTHER.keys), OTHER):
-        verified(Signer("bff", clock, algorithm, name="thief").assertion(), clock, client)
+        verified(Signer("bff", clock, algorithm, name="thief").assertion(), clock, client, user)
     assert checks == [algorithm] * 4
+
+
+def test_an_algorithm_of_no_client_costs_nothing(clock: FakeClock, checks: list[str]) -> None:
+    """A stranger does not choose the dearest signature there is."""
+    for algorithm in ("ES384", "RS256"):
+        assert verified(Signer("bff", clock, algorithm).assertion(), clock) is None
+    assert checks == []
 
 
 def test_who_is_claimed_can_be_told_of_any_assertion(signer: Signer) -> None:

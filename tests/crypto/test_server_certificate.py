@@ -128,6 +128,17 @@ def unusual_kind(files: Files) -> Path:
     return files.key
 
 
+def unknown_curve(files: Files) -> Path:
+    """A key of a curve that the library does not know (secp112r1)."""
+    files.key.write_text(
+        "-----BEGIN PRIVATE KEY-----\n"  # of nobody
+        "ME4CAQAwEAYHKoZIzj0CAQYFK4EEAAYENzA1AgEBBA6hOtOmEetJi4oPnKlZuKEg\n"
+        "Ax4ABEVmROK5KCOGQpgzW7N7MWFjEQdmHZrs+93ZHmY=\n"
+        "-----END PRIVATE KEY-----\n"
+    )
+    return files.key
+
+
 def no_authorities(files: Files) -> Path:
     """A file of authorities with a comment alone."""
     files.client_ca.write_text("# nobody\n")
@@ -159,6 +170,7 @@ WRONG = [
     (no_key, "there is no private key"),
     (another_key, "is not that of the certificate"),
     (key_with_a_password, "has a password"),
+    (unknown_curve, "take P-256 or RSA"),
     (unusual_curve, "take P-256 or RSA"),
     (unusual_kind, "take P-256 or RSA"),
     (no_authorities, "there is no certificate"),

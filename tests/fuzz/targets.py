@@ -22,6 +22,7 @@ from tokensvc.crypto.dpop_proofs import read_proof
 from tokensvc.crypto.jwk import JwkError, read_set
 from tokensvc.crypto.peer_certificate import read_peer_certificate
 from tokensvc.domain.client import Client
+from tokensvc.domain.client_directory import ClientDirectory
 from tokensvc.domain.http_uri import normalized
 from tokensvc.domain.policy import RefreshTokenFormat
 
@@ -152,7 +153,7 @@ def assertion(data: bytes) -> None:
     """No bytes but those that the client has signed are an assertion of it."""
     text = _text(data)
     _verifier().claimed_client(text)
-    assert _verifier().verify(text, _SIGNERS, _CLOCK()) is None or text in _assertions()
+    assert _verifier().verify(text, ClientDirectory(_SIGNERS), _CLOCK()) is None or text in _assertions()
 
 
 def proof(data: bytes) -> None:

@@ -15,6 +15,7 @@ from tests.certificates import Authority
 from tests.harness import ALL_PERMISSIONS, Caller, Failure, Service, failure, policy_of
 from tests.rpc.secured import Secured, secured
 from tests.rpc.steps import issue
+from tests.rpc.tables import rows_of
 from tokensvc.domain.client import Client
 from tokensvc.domain.client_authentication import AuthMethod, ClientKeys
 from tokensvc.services.clients import OPERATOR
@@ -100,6 +101,27 @@ async def test_a_disabled_client_is_refused_at_once(service: Service, server: Se
         await service.clients.update("till", {"disabled": True}, caller=OPERATOR)
         refused = await failure(stub.Issue(pb.IssueRequest(subject="ada"), timeout=10))
     assert refused == await refusal_of_stranger(service)
+
+
+@pytest.mark.parametrize("keys", [KEYS["SPIFFE ID"], KEYS["fingerprint"]], ids=["SPIFFE ID", "fingerprint"])
+async def test_a_dns_name_is_a_dns_name(service: Service, tmp_path: Path, keys: ClientKeys) -> None:
+    """However it is spelt: an authority that signs any name does not let its holder be another client."""
+    await register(service, "till", keys)
+    (name,) = keys.certificate_names
+    thief = AUTHORITY.client(x509.DNSName(name))
+    async with secured(service, tmp_path, AUTHORITY, mutual=True) as server, server.channel(thief) as channel:
+        stub = token_service_pb2_grpc.TokenServiceStub(channel)
+        refused = await failure(stub.Issue(pb.IssueRequest(subject="ada"), timeout=10))
+    assert refused == await refusal_of_stranger(service)
+
+
+async def test_the_trail_names_whom_a_certificate_names(service: Service, server: Secured) -> None:
+    """A refused call of a client that is disabled is recorded as what it claims to be."""
+    await register(service, "till", KEYS["SPIFFE ID"], disabled=True)
+    await failure(call(server))
+    await server.server.stop(0)
+    (event,) = [row for row in rows_of(service, "audit_events") if row["type"] == "refused"]
+    assert event["client_id"] == "till"
 
 
 async def test_a_header_says_more_than_a_certificate(service: Service, server: Secured, bff: Caller) -> None:

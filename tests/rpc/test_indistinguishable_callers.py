@@ -21,6 +21,7 @@ from tests.harness import ISSUER
 from tests.rpc.test_remembered_callers import BFF, NOW, SECRET, basic, new_callers, view_of
 from tokensvc.crypto.client_assertions import ClientAssertionVerifier
 from tokensvc.domain.client import Client
+from tokensvc.domain.client_directory import ClientDirectory
 from tokensvc.domain.errors import RefusedError
 
 MOST_DIFFERENCE = 0.05
@@ -82,7 +83,9 @@ def test_assertions_take_the_same_time(clock: FakeClock) -> None:
         "unknown": {"bfg": known},
         "disabled": {"bff": replace(known, disabled=True)},
     }
-    attempts = {name: partial(verifier.verify, assertion, those, clock()) for name, those in clients.items()}
+    attempts = {
+        name: partial(verifier.verify, assertion, ClientDirectory(those), clock()) for name, those in clients.items()
+    }
     assert all(attempt() is None for attempt in attempts.values())
     assert are_alike(attempts, turns=150, calls=2)
 

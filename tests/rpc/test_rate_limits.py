@@ -54,6 +54,14 @@ async def test_who_waits_as_told_is_served(service: Service, limited: Caller) ->
     assert (await refused(limited)).retry_after == 0.5
 
 
+async def test_a_long_request_too_many_is_not_read(limited: Caller) -> None:
+    """Bytes that are no message are refused for their number, not for what they are."""
+    await use_up(limited)
+    call = limited.channel.unary_unary("/tokensvc.v1.TokenService/BatchIntrospect")
+    garbage = call(b"\xff" * 20_000, metadata=limited.metadata, timeout=10)
+    assert (await failure(garbage)).reason == "RATE_LIMITED"
+
+
 async def test_every_method_counts(limited: Caller) -> None:
     """Also one that fails, and a stream."""
     await failure(refresh(limited, "tsr1_forged"))

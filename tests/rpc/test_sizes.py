@@ -11,8 +11,10 @@ from tokensvc_pb.v1 import token_service_pb2 as pb
 from tests.harness import Caller, Failure, Service, failure, policy_of
 from tests.rpc.steps import introspect, is_active, issue
 from tests.rpc.tables import tables_of
+from tests.rpc.test_recorded_refusals import recorded
 from tokensvc.domain.client import Permission
 from tokensvc.rpc.message_bytes import MOST_BYTES, READ_FOR_ALL
+from tokensvc.services.clients import OPERATOR
 
 TOO_LONG = (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
 STRANGER = (grpc.StatusCode.UNAUTHENTICATED, "CALLER_UNAUTHENTICATED")
@@ -59,6 +61,15 @@ async def test_a_long_request_of_a_new_client_is_read(service: Service, bff: Cal
     assert await is_active(bff, (await issue(bff)).access_token)
     new = await service.caller("new")
     assert not await is_active(new, "x" * (READ_FOR_ALL + 1))
+
+
+async def test_a_long_request_of_a_disabled_client_is_a_strangers(service: Service, bff: Caller) -> None:
+    """In the trail, too, it is only claimed to be the client's: nobody was recognised."""
+    assert await is_active(bff, (await issue(bff)).access_token)
+    await service.clients.set_disabled("bff", disabled=True, caller=OPERATOR)
+    for length in (1, READ_FOR_ALL + 1):
+        assert (await failure(introspect(bff, "x" * length))).reason == "CALLER_UNAUTHENTICATED"
+    assert {(event["caller"], event["client_id"]) for event in await recorded(service)} == {("", "bff")}
 
 
 async def test_what_everybody_may_ask_is_short(service: Service, bff: Caller) -> None:

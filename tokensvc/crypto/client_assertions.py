@@ -1,19 +1,20 @@
 """Owns verifying the assertions by which clients authenticate in place of a secret (RFC 7523, 3; RFC 7521, 5.2)."""
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from functools import cache, lru_cache
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from tokensvc.crypto.algorithms import ALGORITHMS, Public
+from tokensvc.crypto.algorithms import Public
 from tokensvc.crypto.jwk import JwkError, PublicKey, read_set
 from tokensvc.crypto.strict_jwt import decode_object, is_signed, read_header, taken_apart
 from tokensvc.domain import client_assertion
 from tokensvc.domain.client import Client
 from tokensvc.domain.client_assertion import ClientAssertion, claimed_client
 from tokensvc.domain.client_authentication import AuthMethod
+from tokensvc.domain.client_directory import ClientDirectory
 from tokensvc.domain.errors import invalid
 
 _MAX_ASSERTION: Final = 4096
@@ -28,7 +29,7 @@ class ClientAssertionVerifier:
 
     Whatever is presented costs one signature check at most, and that comes after everything else. One that is in order
     costs it also when the client is not there, or has no such key: then a key of nobody takes its place, so that the
-    time does not tell.
+    time does not tell. An algorithm that no client at all has registered costs nothing.
     """
 
     def __init__(self, issuer: str) -> None:
@@ -40,7 +41,7 @@ class ClientAssertionVerifier:
         claims = decode_object(jwt.claims) if jwt else None
         return claimed_client(claims) if claims else ""
 
-    def verify(self, text: str, clients: Mapping[str, Client], now: int) -> ClientAssertion | None:
+    def verify(self, text: str, directory: ClientDirectory, now: int) -> ClientAssertion | None:
         """As the port says."""
         jwt = taken_apart(text, most=_MAX_ASSERTION)
         header = read_header(jwt.header, _TYPES) if jwt else None
@@ -48,9 +49,9 @@ class ClientAssertionVerifier:
         if jwt is None or header is None or claims is None:
             return None
         algorithm, assertion = header.get("alg"), client_assertion.from_claims(claims, self._issuer, now)
-        if assertion is None or not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
+        if assertion is None or not isinstance(algorithm, str) or algorithm not in directory.assertion_algorithms:
             return None
-        client = clients.get(assertion.client_id)
+        client = directory.clients.get(assertion.client_id)
         key = _registered_key(client, algorithm, header.get("kid")) if client else None
         is_genuine = is_signed(jwt, algorithm, key.public if key else _key_of_nobody(algorithm))
         return assertion if is_genuine and key and client and not client.disabled else None

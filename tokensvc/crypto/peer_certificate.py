@@ -5,11 +5,16 @@ import ssl
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from tokensvc.domain.certificate import PeerCertificate, is_spiffe_id
 
 _WILDCARD: Final = "*"
+_UNREADABLE: Final = (
+    *(ValueError, UnsupportedAlgorithm),
+    *(x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
+)
 
 
 def read_peer_certificate(pem: bytes) -> PeerCertificate | None:
@@ -22,7 +27,13 @@ def read_peer_certificate(pem: bytes) -> PeerCertificate | None:
         extensions = x509.load_der_x509_certificate(der).extensions
         uses = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
         names = _names(extensions)
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+    except (
+        ValueError,
+        x509.ExtensionNotFound,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+        UnsupportedAlgorithm,
+    ):
         return None
     if ExtendedKeyUsageOID.CLIENT_AUTH not in uses:
         return None

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
@@ -65,7 +66,7 @@ def _content(file: Path) -> bytes:
 def _certificates(pem: bytes, file: Path) -> list[x509.Certificate]:
     try:
         found = x509.load_pem_x509_certificates(pem)
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         found = []
     if not found or len(found) != pem.count(_BEGINNING):  # the last one may be written in part
         raise CertificateError(f"there is no certificate in PEM, or one that is damaged, in {file}")
@@ -77,13 +78,29 @@ def _check_key(pem: bytes, file: Path, certificate: x509.Certificate, cert_file:
         key = load_pem_private_key(pem, password=None)
     except TypeError:
         raise CertificateError(f"the private key in {file} has a password: it has to be without one") from None
+    except UnsupportedAlgorithm:
+        raise CertificateError(
+            f"the private key in {file} is of a kind that TLS does not use: take P-256 or RSA"
+        ) from None
     except ValueError:
         raise CertificateError(f"there is no private key in PEM, or one that is damaged, in {file}") from None
     if not isinstance(key, _KEYS) or (isinstance(key, ec.EllipticCurvePrivateKey) and not _is_usual(key.curve)):
-        raise CertificateError(f"the private key in {file} is of a kind that TLS does not use: take P-256 or RSA")
+        raise _of_another_kind(file)
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    if key.public_key().public_bytes(*form) != certificate.public_key().public_bytes(*form):
+    if key.public_key().public_bytes(*form) != _public_part(certificate, form):
         raise CertificateError(f"the private key in {file} is not that of the certificate in {cert_file}")
+
+
+def _of_another_kind(file: Path) -> CertificateError:
+    return CertificateError(f"the private key in {file} is of a kind that TLS does not use: take P-256 or RSA")
+
+
+def _public_part(certificate: x509.Certificate, form: tuple[Encoding, PublicFormat]) -> bytes:
+    """Of a certificate, which is not that of a usual key if its own is of no usual kind."""
+    try:
+        return certificate.public_key().public_bytes(*form)
+    except (ValueError, UnsupportedAlgorithm):
+        return b""
 
 
 def _is_usual(curve: ec.EllipticCurve) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from tokensvc.domain.access_token import AccessToken
 from tokensvc.domain.client import Client
+from tokensvc.domain.client_directory import ClientDirectory
 from tokensvc.domain.delegation import Origin
 from tokensvc.domain.keys import StoredKey
 from tokensvc.domain.revocation import BARRIERS, NEVER, Barrier, BarrierKey, EntryKind, LogEntry, barrier_keys
@@ -25,11 +26,19 @@ class View:
         self.keys: Sequence[StoredKey] = ()
         self.flags: dict[str, int] = {}  # subjects at risk, and until when
         self.flag_expiries: dict[str, int] = {}  # subjects marked or unmarked, and until when the log has to say so
+        self._directory = ClientDirectory(self.clients)
         self._ended_tokens: set[str] = set()
         self._ended_sessions: set[str] = set()
         self._barriers: dict[BarrierKey, Barrier] = {}
         self._expiries: list[tuple[int, EntryKind, str]] = []
         self._barrier_expiries: dict[BarrierKey, int] = {}
+
+    @property
+    def directory(self) -> ClientDirectory:
+        """The clients, by what they are recognised by; made when it is asked for, and a client has changed."""
+        if self._directory.clients is not self.clients:
+            self._directory = ClientDirectory(self.clients)
+        return self._directory
 
     @property
     def size(self) -> int:

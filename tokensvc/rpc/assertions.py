@@ -7,7 +7,7 @@ from typing import Final
 
 from tokensvc.domain.client import Client
 from tokensvc.domain.view import View
-from tokensvc.services.client_assertions import Redeemed, Redemption
+from tokensvc.services.client_assertions import Admit, Redeemed, Redemption
 from tokensvc.services.client_secrets import unauthenticated
 from tokensvc.sharing import share, share_error
 
@@ -28,7 +28,7 @@ class Assertions:
 
     A caller may keep its assertion and send it with many calls, on the connection that it was redeemed on, until it
     expires or its client changes. Who presents it anywhere else, such as a thief, has what was used already. Each
-    client has places of its own, so none pushes another out, and gives up the one that was used longest ago.
+    client has places of its own, and gives up the one that was used longest ago; so do the clients.
     """
 
     def __init__(self, redemption: Redemption) -> None:
@@ -47,18 +47,22 @@ class Assertions:
         redeemed = self._redeemed.get(place)
         if redeemed is None:
             return None
-        client = view.clients.get(redeemed.client.client_id)
-        # Views have objects of their own; what differs in nothing is the same client.
-        if now < redeemed.good_until and (client is redeemed.client or client == redeemed.client):
-            self._places[redeemed.client.client_id].move_to_end(place)
-            return client
-        self._forget(place)
-        return None
+        client_id = redeemed.client.client_id
+        client = view.clients.get(client_id)
+        if now >= redeemed.good_until or (client and _has_changed(redeemed.client, client)):
+            self._forget(place)
+            return None
+        if client is not redeemed.client and client != redeemed.client:
+            return None  # the view is older than the client is, and says nothing of it
+        self._places[client_id].move_to_end(place)
+        self._places.move_to_end(client_id)
+        return client
 
-    async def redeem(self, assertion: str, place: Place, view: View, now: int) -> Client:
+    async def redeem(self, assertion: str, place: Place, view: View, now: int, admit: Admit) -> Client:
         """Answer whom the `assertion` is from, when it is redeemed; refuse with CALLER_UNAUTHENTICATED if it is not.
 
-        Calls that bring it together share what comes of it. It goes on when they go away: others may come.
+        A client that `admit` refuses has not used it. Calls that bring it together share what comes of it. It goes on
+        when they go away: others may come.
         """
         if client := self.known(place, view, now):  # since a call asked for it that came with this one
             return client
@@ -67,7 +71,7 @@ class Assertions:
             self._waiting[place].append(future)
         else:
             self._waiting[place] = [future]
-            redeeming = asyncio.create_task(self._redeem(assertion, place, view))
+            redeeming = asyncio.create_task(self._redeem(assertion, place, view, admit))
             self._redeeming.add(redeeming)
             redeeming.add_done_callback(self._redeeming.discard)
         client = await future
@@ -75,9 +79,9 @@ class Assertions:
             raise unauthenticated()
         return client
 
-    async def _redeem(self, assertion: str, place: Place, view: View) -> None:
+    async def _redeem(self, assertion: str, place: Place, view: View, admit: Admit) -> None:
         try:
-            redeemed = await self._redemption.redeem(assertion, view)
+            redeemed = await self._redemption.redeem(assertion, view, admit)
         except Exception as error:  # noqa: BLE001 - what it is concerns the callers
             share_error(self._waiting.pop(place), error)
         else:
@@ -101,3 +105,8 @@ class Assertions:
         del self._places[client_id][place]
         if not self._places[client_id]:
             del self._places[client_id]
+
+
+def _has_changed(before: Client, client: Client) -> bool:
+    """Whether `client` is what became of it. Views have objects of their own: what differs in nothing is the same."""
+    return client is not before and client != before and client.updated_at >= before.updated_at

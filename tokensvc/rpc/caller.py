@@ -13,7 +13,7 @@ from tokensvc.domain.client_authentication import AuthMethod
 from tokensvc.domain.errors import RefusedError
 from tokensvc.domain.view import View
 from tokensvc.rpc.assertions import Assertions, place_of
-from tokensvc.services.client_certificates import ClientCertificates
+from tokensvc.services.client_assertions import Admit
 from tokensvc.services.client_secrets import authenticate, unauthenticated
 
 _LONGEST_HEADER = 4096
@@ -35,7 +35,6 @@ class Callers:
         """`certificate_of` an RPC is asked where callers can have certificates, and only where that matters."""
         self._assertions = assertions
         self._certificate_of = certificate_of
-        self._certificates = ClientCertificates()
         self._known: dict[bytes, Client] = {}
         self._digests: OrderedDict[str, bytes] = OrderedDict()  # by the client: each has one place
 
@@ -60,15 +59,15 @@ class Callers:
 
     def _named_by_certificate(self, context: Any, view: View) -> Client:
         certificate = self._certificate_of(context) if self._certificate_of else None
-        client = self._certificates.client(certificate, view) if certificate else None
+        client = view.directory.named_by(certificate) if certificate else None
         if client is None or client.disabled:
             raise unauthenticated()
         return client
 
-    async def redeem(self, context: Any, view: View, now: int) -> Client:
-        """Answer the client that calls by an assertion which was not known; refuse as `recognise`."""
+    async def redeem(self, context: Any, view: View, now: int, admit: Admit) -> Client:
+        """Answer the client that calls by an assertion which was not known; refuse as `recognise`, and as `admit`."""
         assertion = _assertion(_authorization(context.invocation_metadata()))
-        return await self._assertions.redeem(assertion, place_of(assertion, context.peer()), view, now)
+        return await self._assertions.redeem(assertion, place_of(assertion, context.peer()), view, now, admit)
 
     def certificate_hash(self, context: Any) -> bytes | None:
         """The SHA-256 hash of the certificate that came with the connection; None if there is none."""
@@ -88,9 +87,13 @@ class Callers:
             raise unauthenticated()
         return client
 
-    def claimed_client(self, context: Any) -> str:
+    def claimed_client(self, context: Any, view: View) -> str:
         """The client that a call says it is from, right or wrong; empty if that cannot be understood."""
         try:
+            if not _authorization(context.invocation_metadata()):
+                certificate = self._certificate_of(context) if self._certificate_of else None
+                client = view.directory.named_by(certificate) if certificate else None
+                return client.client_id if client else ""
             header = _authorization(context.invocation_metadata())
             assertion = _assertion(header)
             return self._assertions.claimed_client(assertion) if assertion else _basic(header)[0]

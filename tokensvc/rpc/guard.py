@@ -161,7 +161,7 @@ class Guard:
         if rpc.view is None or error.is_recorded or error.wanted_nonce:
             return  # nothing is known of the caller, it has been written with what it is about, or is a step on the way
         if rpc.caller is None:
-            claimed = self._callers.claimed_client(rpc.context)
+            claimed = self._callers.claimed_client(rpc.context, rpc.view)
             self._refusals.note(refusal_of_stranger(name, error, rpc.view, rpc.context, claimed))
         else:
             self._refusals.note(refusal_of(name, error, rpc.view, rpc.caller, rpc.request))
@@ -219,19 +219,19 @@ class Guard:
             known = self._recognised(rpc, await self._store.view(max_staleness=LONGEST_STALENESS))
         except RefusedError:
             known = None  # it may be new
-        if known is None:
-            _ = self._recognised(rpc, await self._store.view()) or await self._redeemed(rpc)
+        known = known or self._recognised(rpc, await self._store.view()) or await self._redeemed(rpc)
+        self._rates.check(known.caller)
 
     def _recognised(self, rpc: Rpc, view: View) -> Call | None:
         """The call, if who makes it can be told at once; None if that has to wait for `_redeemed`."""
-        rpc.view = view
+        rpc.view, rpc.caller = view, None
         rpc.caller = self._callers.recognise(rpc.context, view, self._clock())
         return Call(rpc.caller, view, view.revision) if rpc.caller else None
 
     async def _redeemed(self, rpc: Rpc) -> Call:
         view = await self._store.view()
         revision = view.revision
-        rpc.caller = await self._callers.redeem(rpc.context, view, self._clock())
+        rpc.caller = await self._callers.redeem(rpc.context, view, self._clock(), self._rates.check)
         return Call(rpc.caller, view, revision)
 
     def _stream(self, method: StreamMethod, read: Read) -> Serve:

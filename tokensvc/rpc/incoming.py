@@ -20,7 +20,7 @@ _FOR_THE_ANSWER = 0.1
 _MOST_FOR_THE_ANSWER = 0.2
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)  # a request holds tokens and secrets
 class Rpc:
     """A call on its way: `data` is its request as it was sent.
 

@@ -17,7 +17,14 @@ class RateLimits:
     def __init__(self, clock: Seconds) -> None:
         self._clock = clock
         self._allowances = Allowances[tuple[str, RateLimit]]()
-        self.refused = 0
+
+    def check(self, caller: Client) -> None:
+        """Refuse with RATE_LIMITED as `count` would, and count nothing."""
+        limit = caller.rate_limit
+        if limit.per_second:
+            who = (caller.client_id, limit)
+            now, at_once = self._clock(), limit.calls_at_once
+            _refuse(self._allowances.wait(who, now, per_second=limit.per_second, at_once=at_once))
 
     def count(self, caller: Client, calls: int) -> None:
         """Count a call of `caller` as so many `calls`; refuses with RATE_LIMITED one too many, if it has a limit."""
@@ -31,6 +38,9 @@ class RateLimits:
             at_once=limit.calls_at_once,
             cost=calls,
         )
-        if wait:
-            self.refused += 1
-            raise RefusedError(Reason.RATE_LIMITED, "the caller calls more often than it may", retry_after=wait)
+        _refuse(wait)
+
+
+def _refuse(wait: float) -> None:
+    if wait:
+        raise RefusedError(Reason.RATE_LIMITED, "the caller calls more often than it may", retry_after=wait)

@@ -33,7 +33,7 @@ _OPTIONS = (
     ("grpc.server_handshake_timeout_ms", 10_000),
     # Who never sends the rest of a request, or never reads its answer, keeps them until its connection has aged, and
     # this long after. Streams end then too: their callers come back, as they do when a server is replaced.
-    ("grpc.max_connection_age_grace_ms", 3_600_000),
+    ("grpc.max_connection_age_grace_ms", 300_000),
 )
 
 

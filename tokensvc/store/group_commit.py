@@ -31,9 +31,9 @@ class GroupCommit:
     """Collects units into batches for `transact`.
 
     Batches run in a task of their own: a caller that goes away before its unit's turn drops the unit, and after it the
-    answer alone, never the write. While batches hold
-    more than one unit the next one lingers until those callers are back, in steps of `linger` seconds, because most
-    of a transaction's cost is the same for one unit and for fifty; a lone caller never waits.
+    answer alone, never the write. While batches hold more than one unit the next one lingers until those callers are
+    back, in steps of `linger` seconds, because most of a transaction's cost is the same for one unit and for fifty; a
+    lone caller never waits.
     """
 
     def __init__(self, transact: Transact, *, linger: float, most: int = 512, most_waiting: int = 4096) -> None:

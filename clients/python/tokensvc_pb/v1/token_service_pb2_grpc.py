@@ -28,8 +28,7 @@ if _version_not_supported:
 class TokenServiceStub:
     """Issues, refreshes, revokes and introspects tokens. Callers authenticate in the metadata entry "authorization":
     "Basic base64(client_id:secret)", or "Bearer <client assertion>" (RFC 7523, 2.2), or with a TLS certificate.
-    Beside the errors named at each method, every one may answer STORE_UNAVAILABLE, RATE_LIMITED, OVERLOADED and INTERNAL,
-    and NOT_IMPLEMENTED for a field that this server does not offer.
+    Beside the errors named at each method, every one may answer STORE_UNAVAILABLE, RATE_LIMITED, OVERLOADED and INTERNAL.
     """
 
     def __init__(self, channel):
@@ -78,8 +77,7 @@ class TokenServiceStub:
 class TokenServiceServicer:
     """Issues, refreshes, revokes and introspects tokens. Callers authenticate in the metadata entry "authorization":
     "Basic base64(client_id:secret)", or "Bearer <client assertion>" (RFC 7523, 2.2), or with a TLS certificate.
-    Beside the errors named at each method, every one may answer STORE_UNAVAILABLE, RATE_LIMITED, OVERLOADED and INTERNAL,
-    and NOT_IMPLEMENTED for a field that this server does not offer.
+    Beside the errors named at each method, every one may answer STORE_UNAVAILABLE, RATE_LIMITED, OVERLOADED and INTERNAL.
     """
 
     def Issue(self, request, context):
@@ -199,8 +197,7 @@ def add_TokenServiceServicer_to_server(servicer, server):
 class TokenService:
     """Issues, refreshes, revokes and introspects tokens. Callers authenticate in the metadata entry "authorization":
     "Basic base64(client_id:secret)", or "Bearer <client assertion>" (RFC 7523, 2.2), or with a TLS certificate.
-    Beside the errors named at each method, every one may answer STORE_UNAVAILABLE, RATE_LIMITED, OVERLOADED and INTERNAL,
-    and NOT_IMPLEMENTED for a field that this server does not offer.
+    Beside the errors named at each method, every one may answer STORE_UNAVAILABLE, RATE_LIMITED, OVERLOADED and INTERNAL.
     """
 
     @staticmethod

@@ -29,8 +29,7 @@ GRPC_VERSION: str
 class TokenServiceStub:
     """Issues, refreshes, revokes and introspects tokens. Callers authenticate in the metadata entry "authorization":
     "Basic base64(client_id:secret)", or "Bearer <client assertion>" (RFC 7523, 2.2), or with a TLS certificate.
-    Beside the errors named at each method, every one may answer STORE_UNAVAILABLE, RATE_LIMITED, OVERLOADED and INTERNAL,
-    and NOT_IMPLEMENTED for a field that this server does not offer.
+    Beside the errors named at each method, every one may answer STORE_UNAVAILABLE, RATE_LIMITED, OVERLOADED and INTERNAL.
     """
 
     @_typing.overload
@@ -82,8 +81,7 @@ class TokenServiceStub:
 class TokenServiceAsyncStub(TokenServiceStub):
     """Issues, refreshes, revokes and introspects tokens. Callers authenticate in the metadata entry "authorization":
     "Basic base64(client_id:secret)", or "Bearer <client assertion>" (RFC 7523, 2.2), or with a TLS certificate.
-    Beside the errors named at each method, every one may answer STORE_UNAVAILABLE, RATE_LIMITED, OVERLOADED and INTERNAL,
-    and NOT_IMPLEMENTED for a field that this server does not offer.
+    Beside the errors named at each method, every one may answer STORE_UNAVAILABLE, RATE_LIMITED, OVERLOADED and INTERNAL.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -131,8 +129,7 @@ class TokenServiceAsyncStub(TokenServiceStub):
 class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
     """Issues, refreshes, revokes and introspects tokens. Callers authenticate in the metadata entry "authorization":
     "Basic base64(client_id:secret)", or "Bearer <client assertion>" (RFC 7523, 2.2), or with a TLS certificate.
-    Beside the errors named at each method, every one may answer STORE_UNAVAILABLE, RATE_LIMITED, OVERLOADED and INTERNAL,
-    and NOT_IMPLEMENTED for a field that this server does not offer.
+    Beside the errors named at each method, every one may answer STORE_UNAVAILABLE, RATE_LIMITED, OVERLOADED and INTERNAL.
     """
 
     @_abc_1.abstractmethod
