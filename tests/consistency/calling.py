@@ -35,6 +35,7 @@ _CONNECTIONS = 2
 _TIMEOUT = 4.0
 _PATIENT_TIMEOUT = 30.0
 _UNANSWERED = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED}
+_TURNED_AWAY = "OVERLOADED"  # also what has come too late to be begun, from a node that was frozen
 _NO_CONNECTION = "failed to connect to all addresses"  # said by gRPC of a call that waited for one
 _OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),  # so that the connections end at different workers
@@ -138,10 +139,10 @@ class Calls:
         except grpc.aio.AioRpcError as error:
             failure = failure_of(error)
             said = f"{failure.code.name} {failure.message}"
-            if failure.code not in _UNANSWERED:
-                outcome = failure.reason or failure.code.name
-            elif failure.message.startswith(_NO_CONNECTION):
+            if failure.reason == _TURNED_AWAY or failure.message.startswith(_NO_CONNECTION):
                 outcome = NOT_SENT
+            elif failure.code not in _UNANSWERED:
+                outcome = failure.reason or failure.code.name
         end = time.monotonic_ns()
         self.unanswered += outcome in (UNKNOWN, NOT_SENT)
         name = f"{self._process}-{next(self._numbers)}"

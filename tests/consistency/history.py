@@ -16,7 +16,7 @@ OK = "OK"
 UNKNOWN = "UNKNOWN"
 """No answer: it may have happened, or may still happen, at any moment after it was sent."""
 NOT_SENT = "NOT_SENT"
-"""The client had no connection, so that nothing can have happened."""
+"""The client had no connection, or the server turned it away before it was begun: nothing can have happened."""
 
 REUSED = "REFRESH_TOKEN_REUSED"
 REVOKED = "REFRESH_TOKEN_REVOKED"

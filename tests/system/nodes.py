@@ -20,8 +20,13 @@ class Nodes:
 
 
 @asynccontextmanager
-async def running_nodes(directory: Path, database: str, permissions: str, **settings: str) -> AsyncIterator[Nodes]:
-    """One caller with `permissions`, seen by nodes that share the database and the root key and nothing else."""
+async def running_nodes(
+    directory: Path, database: str, permissions: str, *, retries: bool = False, **settings: str
+) -> AsyncIterator[Nodes]:
+    """One caller with `permissions`, seen by nodes that share the database and the root key and nothing else.
+
+    What `retries` means says `calling`.
+    """
     postgres_databases.drop_database(database)
     common = {
         "database_url": postgres_databases.create_database(database),
@@ -32,7 +37,10 @@ async def running_nodes(directory: Path, database: str, permissions: str, **sett
     flags = ("--permission", permissions, "--answers-for", "api", "--audience", "api")
     secret = create_client(directory, "bff", *flags, **common)
     with serving(directory / "one", **common) as one, serving(directory / "two", **common) as two:
-        with calling(one, "bff", secret) as first, calling(two, "bff", secret) as second:
+        with (
+            calling(one, "bff", secret, retries=retries) as first,
+            calling(two, "bff", secret, retries=retries) as second,
+        ):
             yield Nodes((one, two), (first, second), common)
             await first.channel.close()
             await second.channel.close()

@@ -66,9 +66,13 @@ def serving(data_dir: Path, *flags: str, **settings: str) -> Iterator[ServerProc
 
 
 @contextmanager
-def calling(server: ServerProcess, client_id: str, secret: str) -> Iterator[Caller]:
-    """A caller on a channel that retries nothing by itself; close it inside the running loop."""
-    options = (("grpc.enable_retries", 0),)
+def calling(server: ServerProcess, client_id: str, secret: str, *, retries: bool = False) -> Iterator[Caller]:
+    """A caller on a channel, close it inside the running loop.
+
+    Unless it `retries` it does nothing by itself, not even send a call again that a connection took back unread as it
+    was given up.
+    """
+    options = (("grpc.enable_retries", int(retries)),)
     yield Caller(client_id, secret, grpc.aio.insecure_channel(server.address, options=options))
 
 

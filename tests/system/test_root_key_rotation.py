@@ -25,7 +25,9 @@ LIMIT = 60
 async def nodes(tmp_path: Path) -> AsyncIterator[Nodes]:
     """One caller, who may administer too, seen by two nodes of two workers each."""
     may = "issue,refresh,introspect,revoke,admin"
-    async with running_nodes(tmp_path, "tokensvc_root_key", may, workers=str(WORKERS), max_connection_age="1") as both:
+    async with running_nodes(
+        tmp_path, "tokensvc_root_key", may, retries=True, workers=str(WORKERS), max_connection_age="1"
+    ) as both:
         yield both
 
 
