@@ -32,6 +32,7 @@ def read_peer_certificate(pem: bytes) -> PeerCertificate | None:
         x509.ExtensionNotFound,
         x509.DuplicateExtension,
         x509.UnsupportedGeneralNameType,
+        x509.InvalidVersion,
         UnsupportedAlgorithm,
     ):
         return None

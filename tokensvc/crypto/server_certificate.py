@@ -66,7 +66,7 @@ def _content(file: Path) -> bytes:
 def _certificates(pem: bytes, file: Path) -> list[x509.Certificate]:
     try:
         found = x509.load_pem_x509_certificates(pem)
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         found = []
     if not found or len(found) != pem.count(_BEGINNING):  # the last one may be written in part
         raise CertificateError(f"there is no certificate in PEM, or one that is damaged, in {file}")
