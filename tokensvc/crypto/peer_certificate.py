@@ -12,7 +12,7 @@ from tokensvc.domain.certificate import PeerCertificate, is_spiffe_id
 
 _WILDCARD: Final = "*"
 _UNREADABLE: Final = (
-    *(ValueError, UnsupportedAlgorithm),
+    *(ValueError, UnsupportedAlgorithm, x509.InvalidVersion),
     *(x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
 )
 
@@ -27,14 +27,7 @@ def read_peer_certificate(pem: bytes) -> PeerCertificate | None:
         extensions = x509.load_der_x509_certificate(der).extensions
         uses = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
         names = _names(extensions)
-    except (
-        ValueError,
-        x509.ExtensionNotFound,
-        x509.DuplicateExtension,
-        x509.UnsupportedGeneralNameType,
-        x509.InvalidVersion,
-        UnsupportedAlgorithm,
-    ):
+    except _UNREADABLE:
         return None
     if ExtendedKeyUsageOID.CLIENT_AUTH not in uses:
         return None
