@@ -146,6 +146,11 @@ class Settings(BaseSettings):
         return self.data_dir / "tokensvc.db"
 
     @property
+    def database_name(self) -> str:
+        """What people are told of the database: not its URL, in which there is a password."""
+        return "PostgreSQL" if self.database_url.get_secret_value() else str(self.database_path.absolute())
+
+    @property
     def root_key_path(self) -> Path:
         """The file with the root key."""
         return self.root_key_file or self.data_dir / "root.key"

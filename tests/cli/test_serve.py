@@ -35,6 +35,13 @@ def test_the_start_says_where_and_how_safely(server: LiveServer) -> None:
 WORKERS = pytest.mark.parametrize("workers", ["1", "2"])
 
 
+def test_a_closed_terminal_ends_a_single_server_in_good_order(tmp_path: Path) -> None:
+    """Several workers are replaced by that signal, one has nobody to replace it."""
+    with serving(tmp_path / "d") as (process, _):
+        assert process.end(signal.SIGHUP) == 0
+    assert any('"stopped"' in line for line in process.lines)
+
+
 @WORKERS
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_server_with_exit_code_0(tmp_path: Path, number: signal.Signals, workers: str) -> None:

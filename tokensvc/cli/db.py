@@ -19,7 +19,7 @@ def db() -> None:
 def upgrade(output: Output, settings: Settings) -> None:
     """Create the database, or bring it to this version's schema."""
     before, after = local.upgrade(settings)
-    output.show({"database": str(settings.database_path), "revision_before": before, "revision_after": after})
+    output.show({"database": settings.database_name, "revision_before": before, "revision_after": after})
 
 
 @db.command(epilog=examples("tokensvc db prune", "tokensvc db prune --limit 100"))

@@ -52,9 +52,15 @@ def run(settings: Settings, endpoints: Endpoints) -> None:
         structlog.get_logger().info("serving", **facts)
 
     async def alone() -> None:
-        await serve(settings, endpoints, Orders(signal.SIGTERM, signal.SIGINT), report)
+        await serve(settings, endpoints, Orders(*_stopping()), report)
 
     run_loop(alone())
+
+
+def _stopping() -> list[signal.Signals]:
+    """What ends the server in good order: also a terminal that closes, unless it was started to outlive that."""
+    outlives_terminal = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return [signal.SIGTERM, signal.SIGINT, *([] if outlives_terminal else [signal.SIGHUP])]
 
 
 def run_loop(serving: Coroutine[Any, Any, None]) -> None:
@@ -112,12 +118,11 @@ async def _hand_over(ports: Sequence[int], settings: Settings, orders: Orders) -
 
 
 def _facts(settings: Settings) -> Facts:
-    uses_postgres = bool(settings.database_url.get_secret_value())
     return {
         "tls": "none" if settings.tls_cert_file is None else "mutual" if settings.tls_client_ca_file else "server",
         "issuer": settings.issuer,
         "workers": settings.workers,
-        "database": "PostgreSQL" if uses_postgres else str(settings.database_path.absolute()),
+        "database": settings.database_name,
     }
 
 
