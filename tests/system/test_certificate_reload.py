@@ -50,7 +50,7 @@ class Installation:
 async def connected(address: str, secret: str, authority: Authority, pair: Pair) -> AsyncIterator[Caller]:
     """A caller on a connection of its own."""
     credentials = grpc.ssl_channel_credentials(authority.certificate, pair.private_key, pair.chain)
-    options = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0))
+    options = (("grpc.use_local_subchannel_pool", 1),)
     async with grpc.aio.secure_channel(address, credentials, options) as channel:
         yield Caller("bff", secret, channel)
 
