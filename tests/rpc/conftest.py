@@ -1,4 +1,4 @@
-"""What tests of RPCs share: the log as the server writes it."""
+"""What tests of RPCs share: the log as the server writes it, and callers that trade tokens."""
 
 import io
 import logging
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from tests.harness import Caller, Service
+from tests.rpc.exchanges import READER, Company, founded
 from tokensvc.cli.logs import configure_logs
 
 
@@ -22,3 +24,15 @@ def log(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.reset_defaults()
+
+
+@pytest.fixture
+async def company(service: Service) -> Company:
+    """Callers that trade tokens."""
+    return await founded(service)
+
+
+@pytest.fixture
+async def reader(service: Service) -> Caller:
+    """A caller that sees every token."""
+    return await service.caller("reader", **READER)

@@ -10,24 +10,12 @@ from tokensvc_pb.v1 import key_service_pb2
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
 from tests.harness import ISSUER, Caller, Failure, Service, failure, policy_of
-from tests.rpc.exchanges import READER, Company, founded, policy_for, service_of
+from tests.rpc.exchanges import Company, policy_for, service_of
 from tests.rpc.steps import exchange, introspect, issue, refresh
 from tests.rpc.tables import rows_of, tables_of
 from tokensvc.domain.access_token import AccessToken
 from tokensvc.domain.client import Permission
 from tokensvc.domain.policy import MINUTE, SECOND, RefreshTokenFormat, SenderConstraint
-
-
-@pytest.fixture
-async def company(service: Service) -> Company:
-    """Callers that trade tokens."""
-    return await founded(service)
-
-
-@pytest.fixture
-async def reader(service: Service) -> Caller:
-    """A caller that sees every token."""
-    return await service.caller("reader", **READER)
 
 
 async def refused(service: Service, call: Any) -> Failure:

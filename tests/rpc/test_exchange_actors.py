@@ -6,24 +6,12 @@ import pytest
 from google.protobuf import json_format
 
 from tests.harness import Caller, Service, failure, policy_of
-from tests.rpc.exchanges import READER, Company, founded, service_of
+from tests.rpc.exchanges import Company, service_of
 from tests.rpc.steps import exchange, introspect, issue, refresh
 from tests.rpc.tables import tables_of
 
 ORDERS, LEDGER = [{"sub": name, "client_id": name} for name in ("orders", "ledger")]
 BOT = {"sub": "bot", "client_id": "bot"}
-
-
-@pytest.fixture
-async def company(service: Service) -> Company:
-    """Callers that trade tokens."""
-    return await founded(service)
-
-
-@pytest.fixture
-async def reader(service: Service) -> Caller:
-    """A caller that sees every token."""
-    return await service.caller("reader", **READER)
 
 
 async def actor_of(reader: Caller, token: str) -> dict[str, Any]:

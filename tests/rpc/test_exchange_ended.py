@@ -20,18 +20,6 @@ AGENT = {"id": "desk"}
 End = Callable[[Service, Company, pb.IssueResponse], Awaitable[Any]]
 
 
-@pytest.fixture
-async def company(service: Service) -> Company:
-    """Callers that trade tokens."""
-    return await founded(service)
-
-
-@pytest.fixture
-async def reader(service: Service) -> Caller:
-    """A caller that sees every token."""
-    return await service.caller("reader", **READER)
-
-
 async def _the_token(_: Service, company: Company, issued: pb.IssueResponse) -> None:
     await revoke(company.app, token=issued.access_token)
 
