@@ -58,11 +58,17 @@ class Callers:
         return client
 
     def _named_by_certificate(self, context: Any, view: View) -> Client:
-        certificate = self._certificate_of(context) if self._certificate_of else None
-        client = view.directory.named_by(certificate) if certificate else None
+        client = self._named(context, view)
         if client is None or client.disabled:
             raise unauthenticated()
         return client
+
+    def _named(self, context: Any, view: View) -> Client | None:
+        certificate = self._certificate(context)
+        return view.directory.named_by(certificate) if certificate else None
+
+    def _certificate(self, context: Any) -> PeerCertificate | None:
+        return self._certificate_of(context) if self._certificate_of else None
 
     async def redeem(self, context: Any, view: View, now: int, admit: Admit) -> Client:
         """Answer the client that calls by an assertion which was not known; refuse as `recognise`, and as `admit`."""
@@ -71,7 +77,7 @@ class Callers:
 
     def certificate_hash(self, context: Any) -> bytes | None:
         """The SHA-256 hash of the certificate that came with the connection; None if there is none."""
-        certificate = self._certificate_of(context) if self._certificate_of else None
+        certificate = self._certificate(context)
         return certificate.sha256 if certificate else None
 
     def recognise_again(self, caller: Client, context: Any, view: View, now: int) -> Client:
@@ -91,8 +97,7 @@ class Callers:
         """The client that a call says it is from, right or wrong; empty if that cannot be understood."""
         try:
             if not _authorization(context.invocation_metadata()):
-                certificate = self._certificate_of(context) if self._certificate_of else None
-                client = view.directory.named_by(certificate) if certificate else None
+                client = self._named(context, view)
                 return client.client_id if client else ""
             header = _authorization(context.invocation_metadata())
             assertion = _assertion(header)
