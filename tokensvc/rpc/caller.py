@@ -96,10 +96,10 @@ class Callers:
     def claimed_client(self, context: Any, view: View) -> str:
         """The client that a call says it is from, right or wrong; empty if that cannot be understood."""
         try:
-            if not _authorization(context.invocation_metadata()):
+            header = _authorization(context.invocation_metadata())
+            if not header:
                 client = self._named(context, view)
                 return client.client_id if client else ""
-            header = _authorization(context.invocation_metadata())
             assertion = _assertion(header)
             return self._assertions.claimed_client(assertion) if assertion else _basic(header)[0]
         except RefusedError:
