@@ -18,6 +18,7 @@ from tests.rpc.steps import issue
 from tests.rpc.tables import rows_of
 from tokensvc.domain.client import Client
 from tokensvc.domain.client_authentication import AuthMethod, ClientKeys
+from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.services.clients import OPERATOR
 
 AUTHORITY = Authority()
@@ -90,6 +91,20 @@ async def test_a_certificate_of_two_clients_is_nobodys(service: Service, server:
     await register(service, "till", KEYS["SPIFFE ID"])
     await register(service, "cellar", KEYS["DNS name"])
     assert await failure(call(server)) == await refusal_of_stranger(service)
+
+
+@pytest.mark.parametrize("keys", KEYS.values(), ids=KEYS)
+async def test_a_name_is_registered_once(service: Service, server: Secured, keys: ClientKeys) -> None:
+    """Neither a new client nor a changed one takes it from the first, which may be changed itself."""
+    await register(service, "till", keys)
+    await register(service, "cellar", ClientKeys(tls_dns_name="cellar.shop.test"))
+    attempts = (register(service, "second", keys), service.clients.update("cellar", {"keys": keys}, caller=OPERATOR))
+    for attempt in attempts:
+        with pytest.raises(RefusedError) as refused:
+            await attempt
+        assert (refused.value.reason, refused.value.field.partition(".")[0]) == (Reason.INVALID_REQUEST, "keys")
+    await service.clients.update("till", {"keys": keys, "name": "Till"}, caller=OPERATOR)
+    assert (await call(server)).session_id
 
 
 async def test_a_disabled_client_is_refused_at_once(service: Service, server: Secured) -> None:

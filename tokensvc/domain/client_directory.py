@@ -7,6 +7,7 @@ from typing import Final
 from tokensvc.domain.certificate import PeerCertificate
 from tokensvc.domain.client import Client
 from tokensvc.domain.client_authentication import AuthMethod
+from tokensvc.domain.errors import invalid
 
 _SPIFFE_ID: Final = "tls_spiffe_id"
 _DNS_NAME: Final = "tls_dns_name"
@@ -30,10 +31,14 @@ class ClientDirectory:
         """The algorithms that any client signs its assertions by."""
         self._by_name: dict[_Name, list[Client]] = defaultdict(list)
         for client in clients.values():
-            if client.auth_method is AuthMethod.TLS:
-                for kind in (_SPIFFE_ID, _DNS_NAME, _SHA256):
-                    if name := getattr(client.keys, kind):
-                        self._by_name[kind, name].append(client)
+            for name in _names(client):
+                self._by_name[name].append(client)
+
+    def require_own_names(self, client: Client) -> None:
+        """Refuse `client` if another one has registered the same name of a certificate: it would name neither."""
+        for kind, name in _names(client):
+            if any(other.client_id != client.client_id for other in self._by_name.get((kind, name), ())):
+                raise invalid(f"keys.{kind}", f"another client has this {kind}")
 
     def named_by(self, certificate: PeerCertificate) -> Client | None:
         """Answer the one client that `certificate` names (RFC 8705, 2); None if it is none, or might be several."""
@@ -41,3 +46,9 @@ class ClientDirectory:
         names += [(_DNS_NAME, name) for name in certificate.dns_names]
         found = {client.client_id: client for name in names for client in self._by_name.get(name, ())}
         return next(iter(found.values())) if len(found) == 1 else None
+
+
+def _names(client: Client) -> list[_Name]:
+    if client.auth_method is not AuthMethod.TLS:
+        return []
+    return [(kind, name) for kind in (_SPIFFE_ID, _DNS_NAME, _SHA256) if (name := getattr(client.keys, kind))]

@@ -67,6 +67,7 @@ class Clients:
         if confidential and client.auth_method is None:
             client = replace(client, auth_method=AuthMethod.SECRET)
         described = self._checked(client, confidential=confidential)
+        (await self._store.view()).directory.require_own_names(described)
         now = self._clock()
         secret = new_secret(self._randomness) if client.auth_method is AuthMethod.SECRET else ""
         created = replace(
@@ -106,7 +107,7 @@ class Clients:
         Disabling it also ends everything issued for it. Live sessions meet its new policy at their next refresh. One
         that is to authenticate by a secret from now on has none until `rotate_secret` makes it.
         """
-        now = self._clock()
+        now, directory = self._clock(), (await self._store.view()).directory
 
         def decide(client: Client) -> Effects[Client | Refused]:
             wanted = changed(client, values)
@@ -114,6 +115,7 @@ class Clients:
             try:
                 if values.keys() != _SWITCH:  # whatever stands in an old row, the client can be switched off
                     updated = self._checked(updated, confidential=client.is_confidential)
+                    directory.require_own_names(updated)
             except RefusedError as error:
                 return Effects(Refused(error.reason, error.message, error.field))
             ends = updated.disabled and "disabled" in values
