@@ -1,6 +1,7 @@
 """`tokensvc serve` as a process: how it starts, what it says, what it refuses, and how it ends."""
 
 import base64
+import json
 import re
 import signal
 import socket
@@ -35,11 +36,22 @@ def test_the_start_says_where_and_how_safely(server: LiveServer) -> None:
 WORKERS = pytest.mark.parametrize("workers", ["1", "2"])
 
 
-def test_a_closed_terminal_ends_a_single_server_in_good_order(tmp_path: Path) -> None:
-    """Several workers are replaced by that signal, one has nobody to replace it."""
+@pytest.fixture(params=[signal.SIG_DFL, signal.SIG_IGN], ids=["usual", "nohup"])
+def hang_up(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """What a process that is started now does when its terminal is closed."""
+    before = signal.signal(signal.SIGHUP, request.param)
+    yield request.param
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_a_closed_terminal_ends_a_single_server_in_good_order(tmp_path: Path, hang_up: Any) -> None:
+    """Several workers are replaced by that signal, one has nobody to replace it; unless it was to outlive that."""
     with serving(tmp_path / "d") as (process, _):
-        assert process.end(signal.SIGHUP) == 0
-    assert any('"stopped"' in line for line in process.lines)
+        if hang_up is signal.SIG_IGN:
+            process.popen.send_signal(signal.SIGHUP)
+        assert process.end(signal.SIGHUP if hang_up is signal.SIG_DFL else signal.SIGTERM) == 0
+    (stopping,) = [json.loads(line) for line in process.lines if '"stopping"' in line]
+    assert stopping["reason"] == ("SIGHUP" if hang_up is signal.SIG_DFL else "SIGTERM")
 
 
 @WORKERS

@@ -8,8 +8,9 @@ from tests.cli.conftest import Run, json_of
 
 
 def database(run: Run, *flags: str) -> str:
-    """The data directory that a command has used."""
-    return str(Path(json_of(run("db", "upgrade", "--json", *flags))["database"]).parent)
+    """The data directory that a command has used, seen from here."""
+    used = Path(json_of(run("db", "upgrade", "--json", *flags))["database"]).parent
+    return str(used.relative_to(Path.cwd())) if used.is_relative_to(Path.cwd()) else str(used)
 
 
 @pytest.fixture
