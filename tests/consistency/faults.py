@@ -141,13 +141,13 @@ class Faults:
             except RuntimeError:
                 if time.monotonic() > give_up:
                     raise
-                time.sleep(_RETRY_SECONDS)
+                time.sleep(_RETRY_SECONDS)  # it is the death of another process that is waited for
             else:
                 return
 
     def _wait(self, most: float) -> None:
         """As long as the fault lasts: mostly short, in seconds."""
-        time.sleep(most * self._chance.random() ** 2)
+        time.sleep(most * self._chance.random() ** 2)  # the time that passes is the fault
 
 
 def happen(kind: Callable[[], None]) -> Fault:

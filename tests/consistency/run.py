@@ -132,9 +132,10 @@ def _faults(plan: Plan, deployment: Deployment) -> Iterator[Fault]:
     for kind in Faults(deployment, Random(plan.seed)).kinds():
         if beginning > end:
             break
-        time.sleep(max(0.0, beginning - time.monotonic()))
+        time.sleep(max(0.0, beginning - time.monotonic()))  # in the plan each fault has its moment
         beginning = max(beginning + plan.fault_every, time.monotonic())
         yield happen(kind)
+    # What the last fault has done to the nodes shows in the time behind it.
     time.sleep(max(float(_QUIET_SECONDS), end + _QUIET_SECONDS - time.monotonic()))
 
 

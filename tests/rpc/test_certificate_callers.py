@@ -122,7 +122,7 @@ async def test_a_disabled_client_is_refused_at_once(service: Service, server: Se
 async def test_a_dns_name_is_a_dns_name(service: Service, tmp_path: Path, keys: ClientKeys) -> None:
     """However it is spelt: an authority that signs any name does not let its holder be another client."""
     await register(service, "till", keys)
-    (name,) = keys.certificate_names
+    ((_, name),) = keys.certificate_names
     thief = AUTHORITY.client(x509.DNSName(name))
     async with secured(service, tmp_path, AUTHORITY, mutual=True) as server, server.channel(thief) as channel:
         stub = token_service_pb2_grpc.TokenServiceStub(channel)

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from tokensvc.domain.client import Client
-from tokensvc.domain.errors import Reason, RefusedError
+from tokensvc.domain.errors import Reason, RefusedError, unauthenticated
 from tokensvc.domain.view import View
 from tokensvc.services import client_secrets
-from tokensvc.services.client_secrets import authenticate, hash_secret, unauthenticated
+from tokensvc.services.client_secrets import authenticate, hash_secret
 
 SECRET = "tscs_right"
 OLDER = "tscs_older"

@@ -24,12 +24,12 @@ class SigningNotes:
         return f"signed-{token.token_id}"
 
     def verify(self, text: str) -> AccessToken | None:
-        """Nobody asks."""
-        raise NotImplementedError
+        """Nobody may ask: to make tokens is to sign them, and no more."""
+        raise AssertionError
 
     def jwks(self) -> str:
-        """Nobody asks."""
-        raise NotImplementedError
+        """Nobody may ask: to make tokens is to sign them, and no more."""
+        raise AssertionError
 
 
 @pytest.fixture

@@ -14,6 +14,14 @@ _DNS_NAME = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*(?![0-9]+$)[a-z0
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
+SPIFFE_ID: Final = "tls_spiffe_id"
+DNS_NAME: Final = "tls_dns_name"
+FINGERPRINT: Final = "tls_sha256"
+
+CertificateName = tuple[str, str]
+"""One of these kinds, and the name: what a certificate says under one kind is never taken for another."""
+
+
 class AuthMethod(StrEnum):
     """How a client authenticates; it has one of them (RFC 7591, 2)."""
 
@@ -36,9 +44,10 @@ class ClientKeys:
     tls_sha256: str = ""
 
     @property
-    def certificate_names(self) -> tuple[str, ...]:
+    def certificate_names(self) -> tuple[CertificateName, ...]:
         """What is said of its certificate."""
-        return tuple(filter(None, (self.tls_spiffe_id, self.tls_dns_name, self.tls_sha256)))
+        values = {SPIFFE_ID: self.tls_spiffe_id, DNS_NAME: self.tls_dns_name, FINGERPRINT: self.tls_sha256}
+        return tuple((kind, name) for kind, name in values.items() if name)
 
 
 NO_KEYS: Final = ClientKeys()

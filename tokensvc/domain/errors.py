@@ -94,3 +94,8 @@ def invalid(field: str, message: str) -> RefusedError:
 def overloaded(message: str) -> RefusedError:
     """The refusal of what is one too many of those that are worked on, or wait, at the same time."""
     return RefusedError(Reason.OVERLOADED, message, retry_after=_UNTIL_LESS_IS_DONE)
+
+
+def unauthenticated() -> RefusedError:
+    """The one refusal of a caller that is not recognised."""
+    return RefusedError(Reason.CALLER_UNAUTHENTICATED, "the caller is not authenticated")

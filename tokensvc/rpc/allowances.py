@@ -19,24 +19,17 @@ class Allowances(Generic[W]):
         self._used_until: dict[W, float] = {}
         self._most = _FEW
 
-    def __len__(self) -> int:
-        return len(self._used_until)
-
-    def wait(self, who: W, now: float, *, per_second: float, at_once: float) -> float:
-        """In how many seconds there will be one to take; zero if there is."""
-        used_until = max(self._used_until.get(who, now), now)
-        wait = used_until + 1 / per_second - now - at_once / per_second
-        return wait if wait > _INEXACT else 0.0
-
     def take(self, who: W, now: float, *, per_second: float, at_once: float, cost: float = 1) -> float:
         """Take `cost` if there is one left, and answer zero; else answer in how many seconds there will be one.
 
         `now` is in seconds of a clock that is never set. What costs more than is left is paid for by waiting longer
         afterwards.
         """
-        if wait := self.wait(who, now, per_second=per_second, at_once=at_once):
+        used_until = max(self._used_until.get(who, now), now)
+        wait = used_until + 1 / per_second - now - at_once / per_second
+        if wait > _INEXACT:
             return wait
-        self._used_until[who] = max(self._used_until.get(who, now), now) + cost / per_second
+        self._used_until[who] = used_until + cost / per_second
         if len(self._used_until) > self._most:
             self._used_until = {each: until for each, until in self._used_until.items() if until > now}
             self._most = max(_FEW, 2 * len(self._used_until))

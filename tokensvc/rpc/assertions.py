@@ -6,9 +6,9 @@ from collections import OrderedDict
 from typing import Final
 
 from tokensvc.domain.client import Client
+from tokensvc.domain.errors import unauthenticated
 from tokensvc.domain.view import View
 from tokensvc.services.client_assertions import Admit, Redeemed, Redemption
-from tokensvc.services.client_secrets import unauthenticated
 from tokensvc.sharing import share, share_error
 
 _MOST_CLIENTS: Final = 1024

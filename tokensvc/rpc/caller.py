@@ -10,11 +10,11 @@ from urllib.parse import unquote
 from tokensvc.domain.certificate import PeerCertificate
 from tokensvc.domain.client import Client
 from tokensvc.domain.client_authentication import AuthMethod
-from tokensvc.domain.errors import RefusedError
+from tokensvc.domain.errors import RefusedError, unauthenticated
 from tokensvc.domain.view import View
 from tokensvc.rpc.assertions import Assertions, place_of
 from tokensvc.services.client_assertions import Admit
-from tokensvc.services.client_secrets import authenticate, unauthenticated
+from tokensvc.services.client_secrets import authenticate
 
 _LONGEST_HEADER = 4096
 _MOST_REMEMBERED = 4096

@@ -20,11 +20,7 @@ class RateLimits:
 
     def check(self, caller: Client) -> None:
         """Refuse with RATE_LIMITED as `count` would, and count nothing."""
-        limit = caller.rate_limit
-        if limit.per_second:
-            who = (caller.client_id, limit)
-            now, at_once = self._clock(), limit.calls_at_once
-            _refuse(self._allowances.wait(who, now, per_second=limit.per_second, at_once=at_once))
+        self.count(caller, 0)
 
     def count(self, caller: Client, calls: int) -> None:
         """Count a call of `caller` as so many `calls`; refuses with RATE_LIMITED one too many, if it has a limit."""
@@ -38,9 +34,5 @@ class RateLimits:
             at_once=limit.calls_at_once,
             cost=calls,
         )
-        _refuse(wait)
-
-
-def _refuse(wait: float) -> None:
-    if wait:
-        raise RefusedError(Reason.RATE_LIMITED, "the caller calls more often than it may", retry_after=wait)
+        if wait:
+            raise RefusedError(Reason.RATE_LIMITED, "the caller calls more often than it may", retry_after=wait)

@@ -8,9 +8,9 @@ from typing import Final
 
 from tokensvc.domain.client import Client
 from tokensvc.domain.effects import Effects
+from tokensvc.domain.errors import unauthenticated
 from tokensvc.domain.view import View
 from tokensvc.ports import ClientAssertions, Clock, Rows, Store, Unit
-from tokensvc.services.client_secrets import unauthenticated
 
 _MOST_USED: Final = 4096
 

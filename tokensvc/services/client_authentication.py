@@ -30,8 +30,7 @@ def with_checked_keys(client: Client, algorithms_of: AlgorithmsOf) -> Client:
 
 def _signing_keys(keys: ClientKeys, algorithms_of: AlgorithmsOf) -> ClientKeys:
     if keys.certificate_names:
-        name = next(field.name for field in fields(keys) if getattr(keys, field.name) in keys.certificate_names)
-        raise surplus(name, AuthMethod.PRIVATE_KEY_JWT)
+        raise surplus(keys.certificate_names[0][0], AuthMethod.PRIVATE_KEY_JWT)
     if not keys.jwks:
         raise invalid("keys.jwks", "auth_method private_key_jwt needs jwks, the public keys of the client")
     possible = algorithms_of(keys.jwks)

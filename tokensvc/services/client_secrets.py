@@ -5,7 +5,7 @@ import hmac
 
 from tokensvc.domain import base64url
 from tokensvc.domain.client import Client
-from tokensvc.domain.errors import Reason, RefusedError
+from tokensvc.domain.errors import unauthenticated
 from tokensvc.domain.view import View
 from tokensvc.ports import Randomness
 
@@ -41,8 +41,3 @@ def authenticate(view: View, client_id: str, secret: str, now: int) -> Client:
 def _is_secret(presented: bytes, stored: bytes | None) -> bool:
     same = hmac.compare_digest(presented, stored or _NO_SECRET)
     return same and stored is not None
-
-
-def unauthenticated() -> RefusedError:
-    """The one refusal of a caller that is not recognised."""
-    return RefusedError(Reason.CALLER_UNAUTHENTICATED, "the caller is not authenticated")
