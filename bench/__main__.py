@@ -1,4 +1,4 @@
-"""`python -m bench [quick|tuning|workers|full] [case ...]`: measures, writes results/latest.json, prints a table."""
+"""`python -m bench [quick|lone|tuning|full] [case ...]`: measures, writes results/latest.json, prints a table."""
 
 import json
 import sys
@@ -35,9 +35,9 @@ def main(arguments: Sequence[str]) -> None:
     plan = PLANS[arguments[0] if arguments else QUICK]
     needed = any(run.deployment.store == POSTGRES for run in plan.runs)
     with running_postgres() if needed else nullcontext() as postgres:
-        rows = combine(list(measure(plan, arguments[1:], postgres)))
+        rows = [asdict(row) for row in combine(list(measure(plan, arguments[1:], postgres)))]
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
     print(table(rows), FOOTER, sep="\n\n")
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
-from bench.load import Address, LoadResult, NextRequest, OnResponse, run_load
+from bench.load import Caller, LoadResult, NextRequest, OnResponse, run_load
 from bench.server import COUNTS, EMPTY, STATELESS_CLIENT, USER_CLIENT
 
 SERVICE = "/tokensvc.v1.TokenService/"
@@ -33,20 +33,19 @@ class Traffic:
 
 @dataclass
 class Server:
-    """A server under load: an address for each connection to it, and the metadata of a caller who may do everything."""
+    """A server under load: for each connection to it a caller, who may do everything."""
 
-    addresses: Sequence[Address]
-    authorization: str = field(repr=False)
+    callers: Sequence[Caller]
     numbers: Iterator[int] = field(default_factory=count)
 
     def load(self, traffic: Traffic, in_flight: int, seconds: float, requests: int | None = None) -> LoadResult:
         """Send `traffic`; a failed RPC spoils the measurement, so it fails here."""
-        return self._load(self.addresses, traffic, in_flight, seconds, requests)
+        return self._load(self.callers, traffic, in_flight, seconds, requests)
 
     def warm(self, path: str, requests: Sequence[bytes]) -> None:
         """Send each request once to every worker."""
-        for address in sorted(set(self.addresses)):
-            self._load([address], _each_once(path, requests), 8, _NO_LIMIT)
+        for caller in dict.fromkeys(self.callers):
+            self._load([caller], _each_once(path, requests), 8, _NO_LIMIT)
 
     def issue(self, sessions: int, client_id: str = USER_CLIENT) -> Sequence[pb.IssueResponse]:
         """Issue that many sessions."""
@@ -74,22 +73,21 @@ class Server:
         """What the workers have counted since they began, added up."""
         total: Counter[str] = Counter()
         traffic = Traffic(COUNTS, lambda _slot: b"", lambda _slot, body: total.update(json.loads(body)))
-        for address in sorted(set(self.addresses)):
-            self._load([address], traffic, 1, _NO_LIMIT, 1)
+        for caller in dict.fromkeys(self.callers):
+            self._load([caller], traffic, 1, _NO_LIMIT, 1)
         return total
 
     def _load(
         self,
-        addresses: Sequence[Address],
+        callers: Sequence[Caller],
         traffic: Traffic,
         in_flight: int,
         seconds: float,
         requests: int | None = None,
     ) -> LoadResult:
         result = run_load(
-            addresses,
+            callers,
             traffic.path,
-            {"authorization": self.authorization},
             traffic.next_request,
             traffic.on_response,
             in_flight=in_flight,

@@ -15,7 +15,7 @@ from typing import Final
 import psutil
 
 from bench.cases import Server
-from bench.load import Address
+from bench.load import Caller
 from bench.server import prepare
 from tests.postgres import Postgres
 from tokensvc.config import PREFIX, load_settings
@@ -42,14 +42,9 @@ class Deployment:
     own_core: bool = True
 
     @property
-    def place(self) -> str:
-        """What distinguishes its empty RPC from that of other deployments."""
-        return "" if self.own_core else " any_core"
-
-    @property
     def variant(self) -> str:
         """What distinguishes its cases from those of other deployments."""
-        return self.place + "".join(f" {name}={value}" for name, value in self.settings.items())
+        return "".join(f" {name}={value}" for name, value in self.settings.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +94,8 @@ def serving(
         with _on_cores(_CORES[:1] if deployment.own_core else _CORES):
             started = [stack.enter_context(_worker(settings)) for _ in range(deployment.workers)]
         stack.enter_context(_on_cores(_CORES[1:] if deployment.own_core else _CORES))
-        addresses: list[Address] = [("127.0.0.1", port) for _, port in started]
-        server = Server(addresses if deployment.own_core else addresses * _CONNECTIONS, authorization)
+        callers = [Caller(("127.0.0.1", port), authorization) for _, port in started]
+        server = Server(callers if deployment.own_core else callers * _CONNECTIONS)
         database = psutil.Process(postgres.pid) if postgres and deployment.store == POSTGRES else None
         yield Running(deployment, server, [process for process, _ in started], database)
 

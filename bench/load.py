@@ -4,7 +4,7 @@ import math
 import select
 import struct
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -14,6 +14,29 @@ from bench.http2 import SILENCE_SECONDS, Connection, plain_header
 _PREFIX = struct.Struct(">BI")  # whether a message is compressed, and its length
 
 Address = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Where to call, and the metadata of who does."""
+
+    address: Address
+    authorization: str = field(repr=False)
+
+    def connect(self, path: str) -> Connection:
+        """A connection for calls of one method."""
+        headers = {
+            ":method": "POST",
+            ":scheme": "http",
+            ":path": path,
+            ":authority": f"{self.address[0]}:{self.address[1]}",
+            "te": "trailers",
+            "content-type": "application/grpc",
+            "user-agent": "tokensvc-bench",
+            "authorization": self.authorization,
+        }
+        return Connection(self.address, headers)
+
 
 NextRequest = Callable[[int], bytes | None]
 """Returns the serialized request for a free slot, or None when the slot has nothing more to send."""
@@ -49,9 +72,8 @@ class LoadResult:
 
 
 def run_load(
-    addresses: Sequence[Address],
+    callers: Sequence[Caller],
     path: str,
-    metadata: Mapping[str, str],
     next_request: NextRequest,
     on_response: OnResponse | None,
     *,
@@ -61,15 +83,12 @@ def run_load(
 ) -> LoadResult:
     """Keep `in_flight` calls of one method going until a limit, then wait for those still in flight.
 
-    There is a connection to each of `addresses`, and each slot stays with one of them. A failed call is counted and its
-    slot asked for the next request like any other. A server that falls silent or hangs up with calls in flight raises
-    TimeoutError or ConnectionError.
+    There is a connection for each of `callers`, and each slot stays with one of them: slot 0 with the first, and so on.
+    A failed call is counted and its slot asked for the next request like any other. A server that falls silent or hangs
+    up with calls in flight raises TimeoutError or ConnectionError.
     """
     with ExitStack() as stack:
-        lanes = [
-            _Lane(stack.enter_context(Connection(address, headers_of(address, path, metadata))))
-            for address in addresses
-        ]
+        lanes = [_Lane(stack.enter_context(caller.connect(path))) for caller in callers]
         most = min(lane.connection.max_streams for lane in lanes) * len(lanes)
         if in_flight > most:
             raise ValueError(f"the server takes {most} streams, not {in_flight}")
@@ -161,20 +180,6 @@ class _Run:
             if self._on_response:
                 self._on_response(slot, body)
         return slot
-
-
-def headers_of(address: Address, path: str, metadata: Mapping[str, str]) -> dict[str, str]:
-    """The headers of every call of one method with that metadata."""
-    return {
-        ":method": "POST",
-        ":scheme": "http",
-        ":path": path,
-        ":authority": f"{address[0]}:{address[1]}",
-        "te": "trailers",
-        "content-type": "application/grpc",
-        "user-agent": "tokensvc-bench",
-        **{key.lower(): value for key, value in metadata.items()},
-    }
 
 
 def _outcome(data: bytes, trailers: bytes) -> tuple[bytes, str]:

@@ -54,8 +54,8 @@ class Meter:
         after = self.run(nothing, in_flight, empty_seconds)
         empty_cpu = (before.cpu + after.cpu) / 2
         return [
-            row(EMPTY + deployment.place, deployment, in_flight, before, before.cpu),
-            row(EMPTY + deployment.place, deployment, in_flight, after, after.cpu),
+            row(EMPTY, deployment, in_flight, before, before.cpu),
+            row(EMPTY, deployment, in_flight, after, after.cpu),
             row(name + deployment.variant, deployment, in_flight, measured, empty_cpu, tokens),
         ]
 

@@ -12,8 +12,7 @@ FOOTER: Final = """\
 rps, cpu_us and database_cpu_us are per token where an RPC is about many. cpu_us is user and system time of the server's
 processes for each, database_cpu_us that of PostgreSQL's. vs_empty is what an empty RPC costs on the same server,
 measured before and after, divided by cpu_us. PostgreSQL is durable: fsync and synchronous_commit are on.
-The server has the first core to itself, the load generator and PostgreSQL share the second; in rows marked any_core all
-share all cores. Several workers listen on a port each, so that connections are spread evenly; nobody supervises them.
+The server has the first core to itself, the load generator and PostgreSQL share the second.
 batch: writes in a transaction; tick: RPCs let go on together; look: introspections that shared a look at the log."""
 
 # What is divided by what of the counts of a run.
@@ -26,7 +25,6 @@ class Row:
 
     case: str
     store: str
-    workers: int
     concurrency: int
     rps: float
     cpu_us: float
@@ -39,7 +37,7 @@ class Row:
     look: float | None
 
 
-_KEY: Final = ("case", "store", "workers", "concurrency")
+_KEY: Final = ("case", "store", "concurrency")
 _DIGITS: Final = {"rps": 1, "cpu_us": 2, "database_cpu_us": 2, "batch": 1, "tick": 1, "look": 1}
 
 
@@ -62,7 +60,6 @@ def row(
         Row(
             case,
             deployment.store,
-            deployment.workers,
             in_flight,
             rps=result.rate * tokens,
             cpu_us=measured.cpu / tokens,
@@ -79,7 +76,7 @@ def row(
 
 
 def combine(rows: Sequence[Row]) -> list[Row]:
-    """One row for each case, store, number of workers and concurrency: the medians over all rounds."""
+    """One row for each case, store and concurrency: the medians over all rounds."""
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for one in rows:
         values = asdict(one)
@@ -87,9 +84,9 @@ def combine(rows: Sequence[Row]) -> list[Row]:
     return [_rounded(_medians(group)) for group in groups.values()]
 
 
-def table(rows: Sequence[Row]) -> str:
-    """The rows as aligned text."""
-    lines = [list(asdict(rows[0])), *([_cell(value) for value in asdict(one).values()] for one in rows)]
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The rows as aligned text, under the names of their columns."""
+    lines = [list(rows[0]), *([_cell(value) for value in one.values()] for one in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
 

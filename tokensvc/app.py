@@ -20,6 +20,7 @@ from tokensvc.crypto.root_keys import create_root_key, read_root_keys
 from tokensvc.crypto.server_certificate import CertificateFiles
 from tokensvc.crypto.wrapping import Wrapper
 from tokensvc.domain.certificate import CertificateError
+from tokensvc.domain.keys import KeyPurpose, StoredKey
 from tokensvc.domain.policy import DAY, SECOND
 from tokensvc.ports import Clock, Randomness, Store
 from tokensvc.rpc import audit_service, client_service, key_service, session_service, token_service
@@ -121,13 +122,17 @@ async def upgrade_schema(settings: Settings) -> tuple[str | None, str | None]:
 
 
 async def open_keys(store: Store, settings: Settings, clock: Clock, randomness: Randomness) -> LiveKeys:
-    """Open the keys; a new installation makes its root key and its first keys."""
-    wrapper = _wrapper(settings, may_create=not await store.keys())
-    maker = KeyMaker(wrapper, randomness)
-    if not await store.keys():
-        await store.add_first_keys(maker.first_keys(clock()))
-    stored, most = await store.keys(), settings.verified_tokens
-    keys = LiveKeys(stored, maker, settings.issuer, verified_tokens=most, complain=complain)
+    """Open the keys; a new installation makes its root key, and a first key of each purpose that has none."""
+    stored = await store.keys()
+    maker = KeyMaker(_wrapper(settings, may_create=not stored), randomness)
+
+    def opened(stored: Sequence[StoredKey]) -> LiveKeys:
+        return LiveKeys(stored, maker, settings.issuer, verified_tokens=settings.verified_tokens, complain=complain)
+
+    keys = opened(stored)  # first of all: by a root key that does not open what there is, nothing may be wrapped
+    if lacking := set(KeyPurpose).difference(key.purpose for key in stored):
+        await store.add_first_keys(maker.first_keys(clock(), sorted(lacking)))
+        keys = opened(await store.keys())
     store.watch_keys(keys.take)
     return keys
 

@@ -11,7 +11,7 @@ from tokensvc.domain.client_assertion import ClientAssertion
 from tokensvc.domain.client_directory import ClientDirectory
 from tokensvc.domain.dpop_proof import DpopProof
 from tokensvc.domain.effects import AuditEvent, Effects
-from tokensvc.domain.keys import StoredKey
+from tokensvc.domain.keys import KeyPurpose, StoredKey
 from tokensvc.domain.policy import RefreshTokenFormat
 from tokensvc.domain.refresh_token import RefreshToken
 from tokensvc.domain.session import Grant, Session
@@ -202,7 +202,7 @@ class Store(Protocol):
         """
 
     async def add_first_keys(self, keys: Sequence[StoredKey]) -> None:
-        """Add `keys` if there are none yet; of several nodes that start together one wins."""
+        """Add those of `keys` whose purpose has none yet; of several nodes that start together one wins."""
 
     async def prune(self, now: int, limit: int, audit_before: int = 0) -> Counter[str]:
         """Delete up to `limit` rows of each table that nothing needs any more; answer how many, by table.
@@ -249,15 +249,15 @@ class KeyMaker(Protocol):
     def signing_key(self, algorithm: str) -> StoredKey:
         """A new key pair of one of the `algorithms`; its times are yet to be set."""
 
-    def mac_key(self, taken: Collection[str]) -> StoredKey:
-        """A new key for refresh tokens, whose name is none of those `taken`; refuses when all 255 are."""
+    def mac_key(self, purpose: KeyPurpose, taken: Collection[str]) -> StoredKey:
+        """A new key of one of the MAC purposes, whose name is none of those `taken`; refuses when all 255 are."""
 
     def rewrapped(self, key: StoredKey) -> StoredKey:
         """The same key under the present root key; equal to `key` if it is so already."""
 
 
 class RefreshTokens(Protocol):
-    """Writes and checks refresh tokens with the service's MAC keys."""
+    """Writes and checks refresh tokens, and derives their handles, with the service's MAC keys."""
 
     def mint(self, handle: bytes, session: Session, token_format: RefreshTokenFormat) -> str:
         """Answer the one valid refresh token of `session`: the same text for the same generation, whoever asks."""

@@ -10,15 +10,15 @@ good tokens, are measured too: what bad tokens do beyond these, their badness do
 import argparse
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bench.deployment import POSTGRES, SQLITE, running_postgres
 from bench.flood.attack import Plan, Play
 from bench.flood.reads import statements_of
 from bench.flood.scene import prepared
+from bench.rows import table
 
 _TRACED: Final = 2_000  # tokens at most for which SQLite's statements are counted
 
@@ -44,13 +44,7 @@ def main() -> None:
     if asked.json:
         asked.json.write_text(json.dumps(report, indent=1) + "\n")
     phases = report.pop("phases")
-    print(_table(phases), FOOTER, json.dumps(report, indent=1), sep="\n\n")
-
-
-def _table(rows: Sequence[Mapping[str, Any]]) -> str:
-    lines = [list(rows[0]), *(["-" if value is None else str(value) for value in row.values()] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+    print(table(phases), FOOTER, json.dumps(report, indent=1), sep="\n\n")
 
 
 def _arguments() -> argparse.Namespace:

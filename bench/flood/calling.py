@@ -15,7 +15,7 @@ from tokensvc_pb.v1 import token_service_pb2 as pb
 from bench.cases import SERVICE, Traffic
 from bench.flood.forging import FORGERIES, Genuine
 from bench.http2 import SILENCE_SECONDS, Connection, plain_header
-from bench.load import Address, LoadResult, headers_of
+from bench.load import Caller, LoadResult
 
 REFRESH: Final = SERVICE + "Refresh"
 INTROSPECT: Final = SERVICE + "Introspect"
@@ -43,18 +43,6 @@ def in_rotation(messages: Sequence[bytes], seconds: float) -> Requests:
         if time.perf_counter() > until:
             return
         yield "good", message
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Where to call, and the metadata of who does."""
-
-    address: Address
-    authorization: str = field(repr=False)
-
-    def connect(self, path: str) -> Connection:
-        """A connection for calls of one method."""
-        return Connection(self.address, headers_of(self.address, path, {"authorization": self.authorization}))
 
 
 @dataclass(frozen=True, slots=True)

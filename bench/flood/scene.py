@@ -7,7 +7,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle
 from multiprocessing import get_context
 from typing import Any, Final
@@ -17,9 +17,10 @@ from tokensvc_pb.v1 import token_service_pb2 as pb
 
 from bench.cases import Server, Traffic, refreshing
 from bench.deployment import POSTGRES, Deployment, Running, serving
-from bench.flood.calling import INTROSPECT, REFRESH, Caller, rest
+from bench.flood.calling import INTROSPECT, REFRESH, rest
 from bench.flood.forging import FORGERIES, Genuine
 from bench.flood.trail import Watched, WatchedPostgres, WatchedSqlite
+from bench.load import Caller
 from bench.server import AUDIENCE, SCOPES, STATELESS_CLIENT, prepare
 from tests.harness import failure_of
 from tests.postgres import Postgres
@@ -89,18 +90,19 @@ def prepared(store: str, postgres: Postgres | None, refusal_delay: float) -> Ite
 
 def _scene(running: Running, database: Watched, attackers: str, pool: Executor) -> Scene:
     server = running.server
-    (address,) = server.addresses
+    (honest,) = server.callers
+    attacker = replace(honest, authorization=attackers)
     sessions, seen = server.issue(_HONEST_SESSIONS), server.issue(_SEEN)
     stateless = server.issue(_SEEN, STATELESS_CLIENT)
-    jwt = Server([address], attackers).issue(_SEEN, _ATTACKER)
+    jwt = Server([attacker]).issue(_SEEN, _ATTACKER)
     genuine = Genuine(*([one.refresh_token for one in issued] for issued in (seen, jwt, stateless)))
     introspections = [pb.IntrospectRequest(token=one.access_token).SerializeToString() for one in sessions]
     turns = cycle(introspections)
     return Scene(
         running,
         database,
-        Caller(address, server.authorization),
-        Caller(address, attackers),
+        honest,
+        attacker,
         genuine,
         [refreshing([[one.refresh_token for one in sessions]]), Traffic(INTROSPECT, lambda _slot: next(turns))],
         introspections,

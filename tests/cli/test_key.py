@@ -81,7 +81,7 @@ def test_a_root_key_is_replaced_step_by_step(run: Run, tmp_path: Path) -> None:
     assert json_of(run("key", "rewrap", *data, "--json")) == {"rewrapped": 0}
     old = root.read_text().strip()
     root.write_text(f"{new}\n{old}\n")
-    assert json_of(run("key", "rewrap", *data, "--json")) == {"rewrapped": 2}
+    assert json_of(run("key", "rewrap", *data, "--json")) == {"rewrapped": 3}
     root.write_text(f"{new}\n")
     assert json_of(run("key", "rewrap", *data, "--json")) == {"rewrapped": 0}
     root.write_text(f"{old}\n")
@@ -102,7 +102,7 @@ def test_a_root_key_from_the_environment(run: Run, tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("TOKENSVC_ROOT_KEY", old)
     install(tmp_path)
     monkeypatch.setenv("TOKENSVC_ROOT_KEY", f"{new} {old}")
-    assert json_of(run("key", "rewrap", "--data-dir", tmp_path, "--json")) == {"rewrapped": 2}
+    assert json_of(run("key", "rewrap", "--data-dir", tmp_path, "--json")) == {"rewrapped": 3}
     assert not (tmp_path / "root.key").exists()
     monkeypatch.setenv("TOKENSVC_ROOT_KEY", "not a key")
     refused = run("key", "rewrap", "--data-dir", tmp_path, exit_code=1).stderr

@@ -10,7 +10,7 @@ from tokensvc.crypto.key_ring import MacKey
 from tokensvc.crypto.refresh_tokens import RefreshTokenFormats
 from tokensvc.domain.policy import RefreshTokenFormat
 
-FORMATS = RefreshTokenFormats([MacKey(1, bytes(32))], "https://issuer.test")
+FORMATS = RefreshTokenFormats([MacKey(1, bytes(32))], [MacKey(1, bytes(32))], "https://issuer.test")
 SESSION = a_session()
 GENUINE = Genuine(
     opaque=[FORMATS.mint(HANDLE, SESSION, RefreshTokenFormat.OPAQUE)],

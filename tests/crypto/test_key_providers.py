@@ -17,7 +17,7 @@ from tokensvc.crypto.key_ring import open_mac_keys, open_signing_keys
 from tokensvc.crypto.pkcs11_key import Pkcs11Key
 from tokensvc.crypto.root_keys import RootKey
 from tokensvc.crypto.wrapping import KeyProvider, Wrapper
-from tokensvc.domain.keys import RootKeyError, StoredKey
+from tokensvc.domain.keys import KeyPurpose, RootKeyError, StoredKey
 
 SECRET = b"a private key"
 ROOT_KEY = "cm9vdCBrZXkgb2YgdGhpcnR5LXR3byBieXRlcyAuLi4="
@@ -104,7 +104,7 @@ def test_keys_of_every_algorithm_are_wrapped(provider: KeyProvider) -> None:
     """Those of RSA are the longest."""
     wrapper = Wrapper(provider)
     maker = KeyMaker(wrapper, FakeRandomness("kinds"))
-    keys = [*map(maker.signing_key, maker.algorithms), maker.mac_key(())]
+    keys = [*map(maker.signing_key, maker.algorithms), maker.mac_key(KeyPurpose.REFRESH_MAC, ())]
     assert len(open_signing_keys(keys, wrapper)) == len(maker.algorithms)
     assert len(open_mac_keys(keys, wrapper)) == 1
 
@@ -208,6 +208,6 @@ def test_no_word_at_all_is_refused() -> None:
 
 def test_a_stored_key_shows_who_has_wrapped_it() -> None:
     """Whoever reads the table sees the kind; a root key that is kept here leaves none."""
-    (signing, _) = KeyMaker(Wrapper(FakeKms()), FakeRandomness()).first_keys(0)
+    signing, *_ = KeyMaker(Wrapper(FakeKms()), FakeRandomness()).first_keys(0)
     assert isinstance(signing, StoredKey)
     assert signing.wrapped.startswith(b"tokensvc:fakekms:")

@@ -24,8 +24,8 @@ STATEFUL = [RefreshTokenFormat.OPAQUE, RefreshTokenFormat.JWT]
 
 
 def ring(*keys: MacKey) -> RefreshTokenFormats:
-    """The formats under these keys."""
-    return RefreshTokenFormats(keys, ISSUER)
+    """The formats under these keys, for either purpose."""
+    return RefreshTokenFormats(keys, keys, ISSUER)
 
 
 def minted(keys: RefreshTokenFormats, rotated_at: int, form: RefreshTokenFormat = RefreshTokenFormat.OPAQUE) -> str:
@@ -65,16 +65,30 @@ def test_other_keys_are_taken_into_use() -> None:
     """From then on they read and write, and those before do not."""
     used = ring(OLD)
     text = minted(used, BEFORE)
-    used.use([NEW])
+    used.use([NEW], [NEW])
     assert used.open(text) is None
     assert used.open(minted(used, AFTER)) == RefreshToken(2, HANDLE, 5)
 
 
-def test_handles_come_from_every_key_the_present_one_first() -> None:
-    """A repeated Issue finds what it began under the key before."""
+def test_handles_come_from_every_session_key_the_present_one_first() -> None:
+    """A repeated Issue finds what it began under the key before. Who seals refresh tokens alone finds no handle."""
     old, new = (refresh_token.handle_for(key.secret, "bff", "key") for key in (OLD, NEW))
-    assert ring(OLD, NEW).handles_for("bff", "key", BEFORE) == [old, new]
-    assert ring(OLD, NEW).handles_for("bff", "key", AFTER) == [new, old]
+    formats = RefreshTokenFormats([MacKey(1, b"seals")], [OLD, NEW], ISSUER)
+    assert formats.handles_for("bff", "key", BEFORE) == [old, new]
+    assert formats.handles_for("bff", "key", AFTER) == [new, old]
+
+
+def test_keys_of_one_number_are_kept_apart() -> None:
+    """A stateless token is sealed by a session key and no other, a token of a row by a refresh key and no other."""
+    session, row = a_session(), RefreshTokenFormat.JWT
+    formats = RefreshTokenFormats([MacKey(1, b"seals")], [MacKey(1, b"makes")], ISSUER)
+    stateless = formats.mint(HANDLE, replace(session, is_stateless=True), row)
+    stateful = formats.mint(HANDLE, session, row)
+    assert formats.is_genuine(stateless)
+    assert formats.is_genuine(stateful)
+    exchanged = RefreshTokenFormats([MacKey(1, b"makes")], [MacKey(1, b"seals")], ISSUER)
+    assert not exchanged.is_genuine(stateless)
+    assert not exchanged.is_genuine(stateful)
 
 
 @pytest.mark.parametrize("text", ["", "x", "tsr1_", "\ud800", "tsr1_" + "A" * 50, "tsr1_" + "é" * 50, "x" * 10**6])
@@ -91,6 +105,12 @@ def test_a_new_installation_has_one_key_of_each_purpose() -> None:
     assert [(key.purpose, key.activates_at, key.created_at) for key in stored] == [
         (KeyPurpose.SIGNING, 5, 5),
         (KeyPurpose.REFRESH_MAC, 5, 5),
+        (KeyPurpose.SESSION_MAC, 5, 5),
     ]
-    assert open_mac_keys(stored, wrapper)[0].secret != open_mac_keys(other, wrapper)[0].secret
+    macs = [
+        open_mac_keys(keys, wrapper, purpose)[0].secret
+        for keys in (stored, other)
+        for purpose in (KeyPurpose.REFRESH_MAC, KeyPurpose.SESSION_MAC)
+    ]
+    assert len(set(macs)) == 4
     assert open_signing_keys(stored, wrapper)[0].key_id != open_signing_keys(other, wrapper)[0].key_id

@@ -15,7 +15,7 @@ from tokensvc.crypto.key_making import KeyMaker
 from tokensvc.crypto.live_keys import LiveKeys
 from tokensvc.crypto.root_keys import RootKey
 from tokensvc.crypto.wrapping import Wrapper
-from tokensvc.domain.keys import RootKeyError, StoredKey
+from tokensvc.domain.keys import KeyPurpose, RootKeyError, StoredKey
 from tokensvc.domain.policy import RefreshTokenFormat
 
 MAKER = KeyMaker(Wrapper(RootKey(b"r" * 32)), FakeRandomness("live"))
@@ -60,7 +60,7 @@ async def test_a_refresh_token_does_not_outlive_its_key(live: LiveKeys) -> None:
     """Nor does any under a key that has ended."""
     text = live.refresh_tokens.mint(HANDLE, a_session(), RefreshTokenFormat.OPAQUE)
     assert live.refresh_tokens.open(text)
-    await live.take([FIRST[0], FIRST[1].retired(1), MAKER.mac_key(("1",))])
+    await live.take([FIRST[0], FIRST[1].retired(1), MAKER.mac_key(KeyPurpose.REFRESH_MAC, ("1",)), FIRST[2]])
     assert live.refresh_tokens.open(text) is None
 
 
@@ -78,7 +78,7 @@ async def test_keys_that_are_known_stay_when_they_do_not_open_any_more(live: Liv
     text = live.access_tokens.sign(TOKEN)
     refresh = live.refresh_tokens.mint(HANDLE, a_session(), RefreshTokenFormat.OPAQUE)
     await live.take([replace(key, wrapped=b"under another root key") for key in FIRST])
-    assert len(complaints) == 2
+    assert len(complaints) == 3
     assert live.access_tokens.verify(text)
     assert live.refresh_tokens.open(refresh)
     await live.take([key.retired(1) for key in FIRST])
@@ -91,20 +91,20 @@ async def test_only_what_is_new_is_opened(kms: FakeKms, complaints: list[str]) -
     maker = KeyMaker(Wrapper(kms), FakeRandomness("kms"))
     first = maker.first_keys(0)
     live = LiveKeys(first, maker, ISSUER, verified_tokens=1, complain=complaining(complaints))
-    assert kms.opened == 2
-    await live.take([*first, maker.signing_key("EdDSA")])
     assert kms.opened == 3
+    await live.take([*first, maker.signing_key("EdDSA")])
+    assert kms.opened == 4
     text = live.access_tokens.sign(TOKEN)
     kms.is_away = True
     await live.take([replace(key, activates_at=key.activates_at + 1) for key in first])
     assert live.access_tokens.verify(text)
-    assert (kms.opened, complaints) == (3, [])
+    assert (kms.opened, complaints) == (4, [])
 
 
 async def test_what_did_not_open_is_tried_again(kms: FakeKms, complaints: list[str]) -> None:
     """While the KMS is away a new key is complained of; some time after it is back the key is in use."""
     maker = KeyMaker(Wrapper(kms), FakeRandomness("kms"))
-    first, new = maker.first_keys(0), maker.mac_key(("1",))
+    first, new = maker.first_keys(0), maker.mac_key(KeyPurpose.REFRESH_MAC, ("1",))
     live = LiveKeys(first, maker, ISSUER, verified_tokens=1, complain=complaining(complaints))
     kms.is_away = True
     await live.take([*first, new])
@@ -118,7 +118,7 @@ async def test_what_did_not_open_is_tried_again(kms: FakeKms, complaints: list[s
                 break
             await asyncio.sleep(0)
     trying.cancel()
-    assert kms.opened == 3
+    assert kms.opened == 4
 
 
 async def test_a_start_with_keys_that_do_not_open_fails() -> None:

@@ -25,7 +25,8 @@ CLAIMS = {"iss": ISSUER, "gen": 7, "hdl": base64.urlsafe_b64encode(HANDLE).rstri
 
 
 def _formats(**keys: bytes) -> RefreshTokenFormats:
-    return RefreshTokenFormats([MacKey(int(name[1:]), key) for name, key in keys.items()] or [MacKey(1, KEY)], ISSUER)
+    at_work = [MacKey(int(name[1:]), key) for name, key in keys.items()] or [MacKey(1, KEY)]
+    return RefreshTokenFormats(at_work, at_work, ISSUER)
 
 
 def _jwt(formats: RefreshTokenFormats, **changes: Any) -> str:

@@ -20,15 +20,16 @@ WRAPPED = WRAPPER.wrap(b"a private key", "row 1")
 
 
 def stored_keys() -> list[StoredKey]:
-    """Two signing keys and two MAC keys, as they would stand in one table."""
+    """A signing key, a MAC key, another signing key and a session key, as they would stand in one table."""
     older, newer = (KeyMaker(WRAPPER, FakeRandomness(seed)).first_keys(0) for seed in ("older", "newer"))
-    return [*older, newer[0]]
+    return [*older[:2], newer[0], older[2]]
 
 
 def opened(stored: list[StoredKey]) -> None:
     """Open everything."""
     open_signing_keys(stored, WRAPPER)
     open_mac_keys(stored, WRAPPER)
+    open_mac_keys(stored, WRAPPER, KeyPurpose.SESSION_MAC)
 
 
 @given(st.binary(max_size=200), st.text(max_size=50))
@@ -97,6 +98,7 @@ def test_wrapped_keys_do_not_open_in_each_others_rows(places: tuple[int, int]) -
         pytest.param(1, {"algorithm": "HS512"}, id="MAC key of another algorithm"),
         pytest.param(0, {"purpose": KeyPurpose.REFRESH_MAC, "key_id": "1"}, id="signing key as MAC key"),
         pytest.param(1, {"purpose": KeyPurpose.SIGNING}, id="MAC key as signing key"),
+        pytest.param(1, {"purpose": KeyPurpose.SESSION_MAC}, id="MAC key as session key"),
     ],
 )
 def test_a_changed_row_does_not_open(place: int, changes: dict[str, str]) -> None:

@@ -75,9 +75,8 @@ async def is_dead(caller: Caller, *given: pb.IssueResponse | pb.RefreshResponse)
 def of_another_installation(token_format: RefreshTokenFormat) -> str:
     """A well-made token for `app` under a key that is not ours."""
     session = replace(begin(replace(GRANT, client_id="app")), is_stateless=token_format is STATELESS)
-    return RefreshTokenFormats([MacKey(1, b"the key of another installation.")], ISSUER).mint(
-        HANDLE, session, token_format
-    )
+    keys = [MacKey(1, b"the key of another installation.")]
+    return RefreshTokenFormats(keys, keys, ISSUER).mint(HANDLE, session, token_format)
 
 
 class Place:

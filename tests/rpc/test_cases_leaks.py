@@ -18,6 +18,7 @@ from tests.rpc.refresh_formats import (
     IN_EVERY_FORMAT,
     STATELESS,
     WHERE_A_ROW_COUNTS,
+    WITHOUT_A_ROW,
     app_under,
     both,
     refused,
@@ -29,6 +30,7 @@ from tokensvc.crypto.key_providers import open_providers
 from tokensvc.crypto.key_ring import open_mac_keys
 from tokensvc.crypto.root_keys import parse_root_key, read_root_keys
 from tokensvc.crypto.wrapping import Wrapper
+from tokensvc.domain.keys import KeyPurpose
 from tokensvc.domain.policy import RefreshTokenFormat
 from tokensvc.domain.refresh_token import RefreshToken, encode
 from tokensvc.ports import Committed, Unit
@@ -199,7 +201,7 @@ async def test_case_53_no_token_and_no_key_is_in_the_file(
         issued.session_id.encode() in data
     )  # which anybody may know: a search that finds nothing else means something
     root_key = parse_root_key(read_root_keys(service.settings.root_key_path).strip(), "")
-    keys = [root_key, await _mac_key(service)]
+    keys = [root_key, *[await _mac_key(service, purpose) for purpose in KeyPurpose if purpose.endswith("mac")]]
     handles = []
     for token in (issued.refresh_token, second.refresh_token, lost[1].refresh_token):
         opened = service.keys.refresh_tokens.open(token)
@@ -264,13 +266,15 @@ async def test_case_53_no_value_of_a_dump_is_a_token(service: Service, app: Call
     assert await _opens_nothing(app, sorted(texts | {f"tsr1_{text}" for text in texts}))
 
 
-async def _mac_key(service: Service) -> bytes:
+async def _mac_key(service: Service, purpose: KeyPurpose = KeyPurpose.REFRESH_MAC) -> bytes:
     wrapper = Wrapper(*open_providers(read_root_keys(service.settings.root_key_path), ""))
-    return open_mac_keys(await service.store.keys(), wrapper)[0].secret
+    return open_mac_keys(await service.store.keys(), wrapper, purpose)[0].secret
 
 
 @IN_EVERY_FORMAT
-async def test_case_53_no_value_of_a_dump_is_the_key(service: Service, app: Caller) -> None:
+async def test_case_53_no_value_of_a_dump_is_the_key(
+    service: Service, app: Caller, token_format: RefreshTokenFormat
+) -> None:
     """Also who knows a whole token but for its seal finds nothing to seal it with; with the key itself it would do."""
     token = (await issue(app)).refresh_token
     opened = service.keys.refresh_tokens.open(token)
@@ -278,10 +282,20 @@ async def test_case_53_no_value_of_a_dump_is_the_key(service: Service, app: Call
     forged = [_forged(token, opened.handle, value) for value in _values(service)]
     assert len(forged) > 100
     assert await _opens_nothing(app, forged)
-    assert await is_active(app, _forged(token, opened.handle, await _mac_key(service)))
+    purpose = KeyPurpose.SESSION_MAC if token_format is STATELESS else KeyPurpose.REFRESH_MAC
+    assert await is_active(app, _forged(token, opened.handle, await _mac_key(service, purpose)))
 
 
-@WHERE_A_ROW_COUNTS  # whoever has the key itself can make a stateless token: nothing else stands behind it
+@WITHOUT_A_ROW
+async def test_case_53_the_key_that_seals_for_rows_makes_none(service: Service, app: Caller) -> None:
+    """Where the seal is all that vouches for a session, another key makes it: with the MAC key alone there is none."""
+    token = (await issue(app)).refresh_token
+    opened = service.keys.refresh_tokens.open(token)
+    assert opened is not None
+    assert await _opens_nothing(app, [_forged(token, opened.handle, await _mac_key(service))])
+
+
+@WHERE_A_ROW_COUNTS
 async def test_case_53_the_key_and_the_dump_together_make_none(
     service: Service, app: Caller, token_format: RefreshTokenFormat
 ) -> None:

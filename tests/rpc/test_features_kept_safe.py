@@ -37,7 +37,11 @@ async def test_row_27_key_rotation(service: Service, bff: Caller) -> None:
     """The next key is published before it is used, and what the one before has signed lives its life."""
     admin = await service.caller("admin", permissions=frozenset(Permission))
     before = await issue(bff)
-    for purpose in (keys_pb.KEY_PURPOSE_SIGNING, keys_pb.KEY_PURPOSE_REFRESH_MAC):
+    for purpose in (
+        keys_pb.KEY_PURPOSE_SIGNING,
+        keys_pb.KEY_PURPOSE_REFRESH_MAC,
+        keys_pb.KEY_PURPOSE_SESSION_MAC,
+    ):
         made = (await admin.RotateKey(keys_pb.RotateKeyRequest(purpose=purpose))).key
         assert made.state == keys_pb.KEY_STATE_PREPARED
     published = (await bff.GetJwks(keys_pb.GetJwksRequest())).jwks

@@ -18,7 +18,7 @@ from tests.softhsm import PIN
 from tokensvc.domain.client import Permission
 from tokensvc.domain.policy import HOUR
 
-PURPOSES = (pb.KEY_PURPOSE_SIGNING, pb.KEY_PURPOSE_REFRESH_MAC)
+PURPOSES = (pb.KEY_PURPOSE_SIGNING, pb.KEY_PURPOSE_REFRESH_MAC, pb.KEY_PURPOSE_SESSION_MAC)
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,15 @@ async def test_it_serves_while_keys_are_rotated(scene: Scene, clock: FakeClock) 
         tokens = [await issue(scene.bff)]
         for algorithm in ("EdDSA", "PS256", "ES384"):
             await scene.admin.RotateKey(pb.RotateKeyRequest(purpose=PURPOSES[0], algorithm=algorithm))
-            await scene.admin.RotateKey(pb.RotateKeyRequest(purpose=PURPOSES[1]))
+            for purpose in PURPOSES[1:]:
+                await scene.admin.RotateKey(pb.RotateKeyRequest(purpose=purpose))
             clock.advance(milliseconds=HOUR)
             tokens += [await refresh(other, tokens[-1].refresh_token), await issue(other)]
             for caller in (scene.bff, other):
                 assert await is_active(caller, tokens[-1].access_token)
                 assert await is_active(caller, tokens[-2].refresh_token)
     mark = f"tokensvc:{scene.settings['root_key'].partition(':')[0]}:".encode()
-    assert [key.wrapped.startswith(mark) for key in await scene.service.store.keys()] == [True] * 8
+    assert [key.wrapped.startswith(mark) for key in await scene.service.store.keys()] == [True] * 12
     assert not scene.service.settings.root_key_path.exists()
 
 
@@ -95,4 +96,4 @@ async def test_without_whoever_wraps_it_serves_and_makes_no_keys(scene: Scene, m
         assert await is_active(scene.bff, (await refresh(scene.bff, issued.refresh_token)).access_token)
         assert await scene.service.store.keys() == before
     await scene.rotate()
-    assert len(await scene.service.store.keys()) == 4
+    assert len(await scene.service.store.keys()) == 6

@@ -16,7 +16,7 @@ from tokensvc.app import key_administration
 from tokensvc.domain.client import Permission
 from tokensvc.domain.policy import DAY, HOUR, RefreshTokenFormat
 
-SIGNING, MAC = pb.KEY_PURPOSE_SIGNING, pb.KEY_PURPOSE_REFRESH_MAC
+SIGNING, MAC, SESSION_MAC = pb.KEY_PURPOSE_SIGNING, pb.KEY_PURPOSE_REFRESH_MAC, pb.KEY_PURPOSE_SESSION_MAC
 LEAD = HOUR  # the default
 ALGORITHMS = ["ES256", "EdDSA", "RS256", "PS256", "ES384"]
 IDEMPOTENCY_KEY = "0123456789abcdef"
@@ -57,6 +57,7 @@ async def test_a_new_installation_has_an_active_key_of_each_purpose(admin: Calle
     assert {(key.purpose, key.algorithm, key.state) for key in keys} == {
         (SIGNING, "ES256", pb.KEY_STATE_ACTIVE),
         (MAC, "HS256", pb.KEY_STATE_ACTIVE),
+        (SESSION_MAC, "HS256", pb.KEY_STATE_ACTIVE),
     }
     assert not any(key.HasField("retires_at") for key in keys)
     assert "d" not in json.loads(next(key.public_jwk for key in keys if key.purpose == SIGNING))
@@ -115,7 +116,7 @@ async def test_refresh_tokens_outlive_their_key(
     """What was sealed with the key before refreshes; its successor is sealed with the new one."""
     app = await service.caller("app", policy=policy_of(refresh_token_format=form))
     first = (await issue(app)).refresh_token
-    new = await rotate(admin, MAC)
+    new = await rotate(admin, SESSION_MAC if form is RefreshTokenFormat.STATELESS_JWT else MAC)
     clock.advance(milliseconds=LEAD)
     second = (await refresh(app, first)).refresh_token
     assert [service.keys.refresh_tokens.open(text).key_id for text in (first, second)] == [1, int(new.key_id)]  # type: ignore[union-attr]
@@ -139,7 +140,7 @@ async def test_an_issue_that_is_repeated_over_a_rotation_is_the_same_session(
 ) -> None:
     """The key that the handle came from has changed, the session has not."""
     first = await issue(bff, idempotency_key=IDEMPOTENCY_KEY)
-    await rotate(admin, MAC)
+    await rotate(admin, SESSION_MAC)
     clock.advance(milliseconds=LEAD)
     again = await issue(bff, idempotency_key=IDEMPOTENCY_KEY)
     assert (again.session_id, again.refresh_token) == (first.session_id, first.refresh_token)
@@ -152,6 +153,21 @@ async def test_a_revoked_key_ends_its_refresh_tokens(admin: Caller, bff: Caller)
     assert (await failure(refresh(bff, before))).reason == "REFRESH_TOKEN_INVALID"
     after = (await issue(bff)).refresh_token
     assert (await refresh(bff, after)).refresh_token
+
+
+@pytest.mark.parametrize(("purpose", "survivor"), [(MAC, "stateless"), (SESSION_MAC, "stateful")])
+async def test_a_revoked_key_ends_no_tokens_of_the_other_purpose(
+    service: Service, admin: Caller, purpose: int, survivor: str
+) -> None:
+    """Where a row tells of the session and where none does are sealed by two keys: each ends what it has sealed."""
+    stateless = await service.caller("app", policy=policy_of(refresh_token_format=RefreshTokenFormat.STATELESS_JWT))
+    stateful = await service.caller("web", policy=policy_of())
+    given = {name: (await issue(app)).refresh_token for name, app in [("stateless", stateless), ("stateful", stateful)]}
+    await admin.RevokeKey(pb.RevokeKeyRequest(key_id="1", purpose=purpose))
+    active = {
+        name for name, app in [("stateless", stateless), ("stateful", stateful)] if await is_active(app, given[name])
+    }
+    assert active == {survivor}
 
 
 async def test_keys_follow_each_other_by_themselves(

@@ -21,6 +21,7 @@ from tokensvc.store.sql_store import SqlStore
 SHARED = [kind for kind in KINDS if kind.survives_restart]
 SIGNING = StoredKey("k1", KeyPurpose.SIGNING, "ES256", NOW, NOW + 5, bytes(range(256)), '{"kty":"EC"}')
 MAC = StoredKey("1", KeyPurpose.REFRESH_MAC, "HS256", NOW + 1, NOW, b"\x00wrapped\xff", retires_at=NOW + 9)
+MAKES_SESSIONS = StoredKey("7", KeyPurpose.SESSION_MAC, "HS256", NOW, NOW, b"third")
 OTHER = StoredKey("k2", KeyPurpose.SIGNING, "EdDSA", NOW, NOW, b"other")
 
 
@@ -50,6 +51,13 @@ async def test_first_keys_are_added_once(store: Store) -> None:
     await store.add_first_keys([SIGNING])
     await store.add_first_keys([OTHER])
     assert await store.keys() == [SIGNING]
+
+
+async def test_a_purpose_that_has_no_key_gets_its_first(store: Store) -> None:
+    """As an installation does that is older than the purpose; those of other purposes stay as they are."""
+    await store.add_first_keys([SIGNING, MAC])
+    await store.add_first_keys([OTHER, MAKES_SESSIONS])
+    assert {key.key_id: key for key in await store.keys()} == {"k1": SIGNING, "1": MAC, "7": MAKES_SESSIONS}
 
 
 async def test_of_two_stores_that_start_together_one_wins(open_sqlite: Callable[[], SqlStore]) -> None:

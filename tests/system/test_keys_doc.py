@@ -27,7 +27,7 @@ def test_the_commands_work_when_pasted(tmp_path: Path, hsm: SoftHsm, monkeypatch
         ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "rewrapped: 2" in done.stdout
+    assert "rewrapped: 3" in done.stdout
     (uri,) = (data_dir / "root.key").read_text().split()
     assert uri.startswith("pkcs11:token=tokensvc;object=root")
     monkeypatch.setenv("SOFTHSM2_CONF", str(tmp_path / "softhsm2.conf"))

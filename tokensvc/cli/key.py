@@ -10,7 +10,11 @@ from tokensvc.cli.options import CALLING, Group, configured, examples, reported
 from tokensvc.cli.output import Output
 from tokensvc.config import Settings
 
-_PURPOSES = {"signing": pb.KEY_PURPOSE_SIGNING, "refresh-mac": pb.KEY_PURPOSE_REFRESH_MAC}
+_PURPOSES = {
+    "signing": pb.KEY_PURPOSE_SIGNING,
+    "refresh-mac": pb.KEY_PURPOSE_REFRESH_MAC,
+    "session-mac": pb.KEY_PURPOSE_SESSION_MAC,
+}
 _COLUMNS = ("key_id", "purpose", "algorithm", "state", "activates_at", "retires_at")
 _PURPOSE = click.argument("purpose", type=click.Choice([*_PURPOSES]))
 

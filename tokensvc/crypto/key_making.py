@@ -1,6 +1,6 @@
 """Owns making keys, whose private parts leave here wrapped."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from cryptography.hazmat.primitives import serialization
@@ -43,22 +43,20 @@ class KeyMaker:
             public_jwk=kind.public_jwk(private.public_key(), key_id),
         )
 
-    def mac_key(self, taken: Collection[str]) -> StoredKey:
+    def mac_key(self, purpose: KeyPurpose, taken: Collection[str]) -> StoredKey:
         """As the port says."""
         key_id = next((name for name in map(str, _MAC_NUMBERS) if name not in taken), "")
         if not key_id:
             raise RefusedError(
-                Reason.INVALID_REQUEST, "there are 255 keys of refresh tokens: none can be added", "purpose"
+                Reason.INVALID_REQUEST, "there are 255 keys of this purpose: none can be added", "purpose"
             )
         return StoredKey(
             key_id,
-            KeyPurpose.REFRESH_MAC,
+            purpose,
             MAC_ALGORITHM,
             created_at=0,
             activates_at=0,
-            wrapped=self.wrapper.wrap(
-                self._randomness(_MAC_BYTES), binding(KeyPurpose.REFRESH_MAC, key_id, MAC_ALGORITHM)
-            ),
+            wrapped=self.wrapper.wrap(self._randomness(_MAC_BYTES), binding(purpose, key_id, MAC_ALGORITHM)),
         )
 
     def rewrapped(self, key: StoredKey) -> StoredKey:
@@ -66,6 +64,10 @@ class KeyMaker:
         bound = binding(key.purpose, key.key_id, key.algorithm)
         return replace(key, wrapped=self.wrapper.wrapped_anew(key.wrapped, bound))
 
-    def first_keys(self, now: int) -> list[StoredKey]:
-        """The keys of a new installation: one that signs, one that authenticates refresh tokens."""
-        return [replace(key, created_at=now, activates_at=now) for key in (self.signing_key(DEFAULT), self.mac_key(()))]
+    def first_keys(self, now: int, purposes: Iterable[KeyPurpose] = KeyPurpose) -> list[StoredKey]:
+        """A key of each of the `purposes`, used from `now` on: what a new installation begins with."""
+        first = [
+            self.signing_key(DEFAULT) if purpose is KeyPurpose.SIGNING else self.mac_key(purpose, ())
+            for purpose in purposes
+        ]
+        return [replace(key, created_at=now, activates_at=now) for key in first]

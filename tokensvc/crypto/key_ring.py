@@ -26,7 +26,7 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True)
 class MacKey:
-    """A key that seals the refresh tokens of sessions that were begun or rotated from `activates_at` on.
+    """A key that seals refresh tokens of sessions, or makes sessions, that begin or rotate from `activates_at` on.
 
     Tokens name it by its `number`, one byte.
     """
@@ -41,9 +41,11 @@ def open_signing_keys(stored: Iterable[StoredKey], wrapper: Wrapper) -> list[Sig
     return [_signing_key(key, wrapper) for key in of_purpose(stored, KeyPurpose.SIGNING) if key.wrapped]
 
 
-def open_mac_keys(stored: Iterable[StoredKey], wrapper: Wrapper) -> list[MacKey]:
-    """Unwrap the keys of refresh tokens that have not ended, in the order in which they are used."""
-    return [_mac_key(key, wrapper) for key in of_purpose(stored, KeyPurpose.REFRESH_MAC) if key.wrapped]
+def open_mac_keys(
+    stored: Iterable[StoredKey], wrapper: Wrapper, purpose: KeyPurpose = KeyPurpose.REFRESH_MAC
+) -> list[MacKey]:
+    """Unwrap the keys of a MAC purpose that have not ended, in the order in which they are used."""
+    return [_mac_key(key, wrapper) for key in of_purpose(stored, purpose) if key.wrapped]
 
 
 def _mac_key(key: StoredKey, wrapper: Wrapper) -> MacKey:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Generic, TypeVar
 
 from tokensvc.crypto.access_tokens import AccessTokenSigner
@@ -41,10 +42,12 @@ class LiveKeys:
         self._taking = asyncio.Lock()
         self._signing = _Opened(KeyPurpose.SIGNING, open_signing_keys, maker.wrapper)
         self._macs = _Opened(KeyPurpose.REFRESH_MAC, open_mac_keys, maker.wrapper)
+        makers = partial(open_mac_keys, purpose=KeyPurpose.SESSION_MAC)
+        self._session_macs = _Opened(KeyPurpose.SESSION_MAC, makers, maker.wrapper)
         self._signer = AccessTokenSigner(self._signing.take(stored, _fail), issuer)
         self.access_tokens = VerifiedCache(self._signer, verified_tokens)
         macs = self._macs.take(stored, _fail)
-        self.refresh_tokens = RefreshTokenFormats(macs, issuer)
+        self.refresh_tokens = RefreshTokenFormats(macs, self._session_macs.take(stored, _fail), issuer)
         self.dpop_nonces = DpopNonceMaker(macs)
 
     async def take(self, stored: Sequence[StoredKey]) -> None:
@@ -61,7 +64,7 @@ class LiveKeys:
         """Every `interval` seconds, until cancelled, try what did not open once more: an HSM may have been away."""
         while True:
             await asyncio.sleep(interval)
-            if self._signing.failed or self._macs.failed:
+            if self._signing.failed or self._macs.failed or self._session_macs.failed:
                 async with self._taking:
                     await self._use()
 
@@ -69,8 +72,9 @@ class LiveKeys:
         # In a thread: who wraps may have to be waited for, and calls under the keys in use go on meanwhile.
         signing = await asyncio.to_thread(self._signing.take, self._stored, self._complain)
         macs = await asyncio.to_thread(self._macs.take, self._stored, self._complain)
+        session_macs = await asyncio.to_thread(self._session_macs.take, self._stored, self._complain)
         self._signer.use(signing)
-        self.refresh_tokens.use(macs)
+        self.refresh_tokens.use(macs, session_macs)
         self.dpop_nonces.use(macs)
         self.access_tokens.forget()
 

@@ -2,7 +2,8 @@
 
 Opaque, or a JWT of type rt+jwt that says the same and more to its holder; a stateless one says all that else a row
 does. Each is a pure function of the session and its handle, so a retry is answered with the same text. All are sealed
-with a key of this service alone, by which no access token is ever verified.
+with a key of this service alone, by which no access token is ever verified: a refresh MAC key, or, where the seal is
+all that vouches for the session, a session MAC key. The latter derives handles, too (see `KeyPurpose`).
 """
 
 import hashlib
@@ -30,21 +31,20 @@ from tokensvc.domain.refresh_token import (
 from tokensvc.domain.session import Session
 from tokensvc.domain.stateless import from_claims, to_claims
 
-_STATELESS = "-stateless"  # tells by the name of the key what else the token says
+_STATELESS: Final = "-stateless"  # tells by the name of the key what else the token says
 
 
 class _Sealing:
-    """A key at work, with the headers of the JWTs that it seals."""
+    """A key at work, with the header of the JWTs that it seals."""
 
-    def __init__(self, key: MacKey) -> None:
+    def __init__(self, key: MacKey, *, is_stateless: bool) -> None:
         self.number = key.number
         self.secret = key.secret
         self.activates_at = key.activates_at
         self.mac = hmac.new(key.secret, digestmod=hashlib.sha256)
-        self.header, self.stateless_header = _header(key.number), _header(key.number, _STATELESS)
-
-
-_NO_SEALING: Final[tuple[_Sealing | None, bool]] = (None, False)
+        self.is_stateless = is_stateless
+        name = f"{key.number}{_STATELESS if is_stateless else ''}"
+        self.header = encode_object({"alg": MAC_ALGORITHM, "kid": name, "typ": JWT_TYPE})
 
 
 class RefreshTokenFormats:
@@ -54,29 +54,28 @@ class RefreshTokenFormats:
     made again, also when another key has taken over meanwhile.
     """
 
-    def __init__(self, keys: Sequence[MacKey], issuer: str) -> None:
-        """`keys` are in the order in which they are used; see `use`."""
+    def __init__(self, keys: Sequence[MacKey], session_keys: Sequence[MacKey], issuer: str) -> None:
+        """The keys are in the order in which they are used; see `use`."""
         self._issuer = issuer
-        self.use(keys)
+        self.use(keys, session_keys)
 
-    def use(self, keys: Sequence[MacKey]) -> None:
-        """From now on these are the keys."""
-        sealings = list(map(_Sealing, keys))
+    def use(self, keys: Sequence[MacKey], session_keys: Sequence[MacKey]) -> None:
+        """From now on these are the keys of the two purposes."""
         self._secrets = {key.number: key.secret for key in keys}
-        self._newest_first = sealings[::-1]
-        # The header is compared as a whole and never read: there are two for each key.
-        self._headers = {sealing.header: (sealing, False) for sealing in sealings}
-        self._headers |= {sealing.stateless_header: (sealing, True) for sealing in sealings}
+        self._newest_first = [_Sealing(key, is_stateless=False) for key in reversed(keys)]
+        self._makers_newest_first = [_Sealing(key, is_stateless=True) for key in reversed(session_keys)]
+        # The header is compared as a whole and never read.
+        self._headers = {sealing.header: sealing for sealing in (*self._newest_first, *self._makers_newest_first)}
 
     def mint(self, handle: bytes, session: Session, token_format: RefreshTokenFormat) -> str:
         """Answer the one valid refresh token of `session` at its present generation."""
-        sealing = self._sealing_at(session.rotated_at)
         if session.is_stateless:
             claims = {**to_claims(session), **self._common(handle, session)}
-            return _sealed(sealing, sealing.stateless_header, claims)
+            return _sealed(_sealing_at(self._makers_newest_first, session.rotated_at), claims)
+        sealing = _sealing_at(self._newest_first, session.rotated_at)
         if token_format is RefreshTokenFormat.OPAQUE:
             return encode(RefreshToken(sealing.number, handle, session.generation), sealing.secret)
-        return _sealed(sealing, sealing.header, self._common(handle, session))
+        return _sealed(sealing, self._common(handle, session))
 
     def is_one(self, text: str) -> bool:
         """Whether `text` has the form of a refresh token, genuine or not."""
@@ -92,15 +91,9 @@ class RefreshTokenFormats:
 
     def handles_for(self, caller: str, idempotency_key: str, now: int) -> Sequence[bytes]:
         """Answer the handles that belong to a caller's idempotency key, that for a call at `now` first."""
-        first = self._sealing_at(now)
-        others = [sealing for sealing in self._newest_first if sealing is not first]
-        return [handle_for(sealing.secret, caller, idempotency_key) for sealing in (first, *others)]
-
-    def _sealing_at(self, moment: int) -> _Sealing:
-        for sealing in self._newest_first:
-            if sealing.activates_at <= moment:
-                return sealing
-        return self._newest_first[-1]
+        first = _sealing_at(self._makers_newest_first, now)
+        others = [maker for maker in self._makers_newest_first if maker is not first]
+        return [handle_for(maker.secret, caller, idempotency_key) for maker in (first, *others)]
 
     def _common(self, handle: bytes, session: Session) -> Claims:
         """What both kinds of JWT say: the same until the next rotation, however often the session is used."""
@@ -116,29 +109,36 @@ class RefreshTokenFormats:
             HANDLE_CLAIM: base64url.encode(handle),
         }
 
-    def _unsealed(self, text: str) -> tuple[_Sealing, bool, str] | None:
-        """The key that has sealed a JWT, whether it is stateless, and the segment of its claims."""
+    def _unsealed(self, text: str) -> tuple[_Sealing, str] | None:
+        """The key that has sealed a JWT, and the segment of its claims."""
         jwt = taken_apart(text)
-        sealing, is_stateless = self._headers.get(jwt.header, _NO_SEALING) if jwt else _NO_SEALING
+        sealing = self._headers.get(jwt.header) if jwt else None
         if jwt is None or sealing is None:
             return None
         is_sealed = hmac.compare_digest(_tag(sealing.mac, jwt.signing_input), jwt.signature)
-        return (sealing, is_stateless, jwt.claims) if is_sealed else None
+        return (sealing, jwt.claims) if is_sealed else None
 
     def _opened_jwt(self, text: str) -> RefreshToken | None:
         unsealed = self._unsealed(text)
         if unsealed is None:
             return None
-        sealing, is_stateless, claims_segment = unsealed
+        sealing, claims_segment = unsealed
         claims = decode_own_object(claims_segment)
         if claims is None or claims.get("iss") != self._issuer:
             return None
-        session = from_claims(claims) if is_stateless else None
-        return None if is_stateless and session is None else _from_claims(sealing.number, claims, session)
+        session = from_claims(claims) if sealing.is_stateless else None
+        return None if sealing.is_stateless and session is None else _from_claims(sealing.number, claims, session)
 
 
-def _sealed(sealing: _Sealing, header: str, claims: Claims) -> str:
-    signing_input = f"{header}.{encode_object(claims)}"
+def _sealing_at(newest_first: Sequence[_Sealing], moment: int) -> _Sealing:
+    for sealing in newest_first:
+        if sealing.activates_at <= moment:
+            return sealing
+    return newest_first[-1]
+
+
+def _sealed(sealing: _Sealing, claims: Claims) -> str:
+    signing_input = f"{sealing.header}.{encode_object(claims)}"
     return f"{signing_input}.{_tag(sealing.mac, signing_input)}"
 
 
@@ -150,10 +150,6 @@ def _from_claims(key_id: int, claims: Claims, session: Session | None) -> Refres
     if not isinstance(generation, int) or isinstance(generation, bool) or not 0 <= generation <= MAX_GENERATION:
         return None
     return RefreshToken(key_id, handle, generation, session)
-
-
-def _header(key_id: int, suffix: str = "") -> str:
-    return encode_object({"alg": MAC_ALGORITHM, "kid": f"{key_id}{suffix}", "typ": JWT_TYPE})
 
 
 def _tag(mac: hmac.HMAC, signing_input: str) -> str:

@@ -11,7 +11,11 @@ from tokensvc.domain.keys import KeyPurpose, StoredKey, of_purpose, used_at
 from tokensvc.domain.policy import HOUR, MAX_ACCESS_TTL, MAX_REFRESH_TTL
 from tokensvc.domain.revocation import EntryKind, LogEntry
 
-_LONGEST_LIVES: Final = {KeyPurpose.SIGNING: MAX_ACCESS_TTL, KeyPurpose.REFRESH_MAC: MAX_REFRESH_TTL}
+_LONGEST_LIVES: Final = {
+    KeyPurpose.SIGNING: MAX_ACCESS_TTL,
+    KeyPurpose.REFRESH_MAC: MAX_REFRESH_TTL,
+    KeyPurpose.SESSION_MAC: MAX_REFRESH_TTL,
+}
 _GRACE: Final = 2 * HOUR  # clocks differ, and a token is not refused in its last second
 
 NO_SUCH_KEY: Final = Refused(Reason.KEY_NOT_FOUND, "there is no key with this key_id and purpose", "key_id")

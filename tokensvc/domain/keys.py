@@ -14,10 +14,15 @@ class RootKeyError(Exception):
 
 
 class KeyPurpose(StrEnum):
-    """What a key does."""
+    """What a key does: it signs access tokens, seals the refresh tokens of sessions that there are, or makes sessions.
+
+    A session is made with a key where no row tells of it (a stateless token), and where an Issue may be repeated (its
+    handle follows from the idempotency key). Who seals cannot make what is sealed: so these are two purposes.
+    """
 
     SIGNING = "signing"
     REFRESH_MAC = "refresh_mac"
+    SESSION_MAC = "session_mac"
 
 
 class KeyState(StrEnum):
@@ -31,7 +36,7 @@ class KeyState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """A row of the key table. `key_id` is the JWT header kid, or the first byte of a refresh token in decimal.
+    """A row of the key table. `key_id` is the JWT header kid, or a number that refresh tokens name.
 
     It is used for what begins at or after `activates_at`, until another one is; it verifies until `retires_at`, without
     end while that is None. Times are in milliseconds.

@@ -2,7 +2,8 @@
 
 `tsr1_` + base64url of key_id(1) | handle(16) | generation(4, big-endian) | tag(16), where the tag is a truncated
 HMAC-SHA256 over the prefix, the handle and the generation. The session row knows only a hash of the handle, so neither
-the database nor the MAC key, nor both together, are enough to make a token.
+the database nor the MAC key, nor both together, are enough to make a token. Handles are random, or derived with a key
+of another purpose.
 """
 
 import hashlib

@@ -18,14 +18,12 @@ from tokensvc.services.keys import KeyAdministration
 
 DESCRIPTOR = pb.DESCRIPTOR.services_by_name["KeyService"]
 
-_PURPOSES: Final[Mapping[int, KeyPurpose]] = {
-    pb.KEY_PURPOSE_SIGNING: KeyPurpose.SIGNING,
-    pb.KEY_PURPOSE_REFRESH_MAC: KeyPurpose.REFRESH_MAC,
-}
 _NUMBERS: Final = {
     KeyPurpose.SIGNING: pb.KEY_PURPOSE_SIGNING,
     KeyPurpose.REFRESH_MAC: pb.KEY_PURPOSE_REFRESH_MAC,
+    KeyPurpose.SESSION_MAC: pb.KEY_PURPOSE_SESSION_MAC,
 }
+_PURPOSES: Final[Mapping[int, KeyPurpose]] = {number: purpose for purpose, number in _NUMBERS.items()}
 _STATES: Final = {
     KeyState.PREPARED: pb.KEY_STATE_PREPARED,
     KeyState.ACTIVE: pb.KEY_STATE_ACTIVE,

@@ -145,7 +145,7 @@ class KeyAdministration:
                 key = await asyncio.to_thread(self._maker.signing_key, algorithm or newest.algorithm)
             else:
                 taken = {key.key_id for key in keys if key.purpose is purpose and key.wrapped}
-                key = await asyncio.to_thread(self._maker.mac_key, taken)
+                key = await asyncio.to_thread(self._maker.mac_key, purpose, taken)
         except RootKeyError as error:
             _log.error("a new key cannot be wrapped", purpose=purpose.value, error=str(error))
             raise RefusedError(Reason.STORE_UNAVAILABLE, "new keys cannot be wrapped at present") from error

@@ -80,7 +80,8 @@ class MemoryStore:
 
     async def add_first_keys(self, keys: Sequence[StoredKey]) -> None:
         """As the port says."""
-        self._view.keys = list(self._view.keys or keys)
+        present = {key.purpose for key in self._view.keys}
+        self._view.keys = [*self._view.keys, *(key for key in keys if key.purpose not in present)]
 
     async def prune(self, now: int, limit: int, audit_before: int = 0) -> Counter[str]:
         """As the port says; only sessions, used ids and audit events take room here."""

@@ -113,8 +113,8 @@ class SqlStore:
         """As the port says."""
 
         def work(connection: Connection) -> None:
-            if not lock_keys(connection):
-                write_keys(connection, keys)
+            present = {key.purpose for key in lock_keys(connection)}
+            write_keys(connection, [key for key in keys if key.purpose not in present])
 
         await self._database.write(work)
 

@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtokensvc/v1/key_service.proto\x12\x0btokensvc.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9e\x02\n\x03Key\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12(\n\x07purpose\x18\x02 \x01(\x0e\x32\x17.tokensvc.v1.KeyPurpose\x12\x11\n\talgorithm\x18\x03 \x01(\t\x12$\n\x05state\x18\x04 \x01(\x0e\x32\x15.tokensvc.v1.KeyState\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x61\x63tivates_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nretires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\npublic_jwk\x18\x08 \x01(\t\"\x10\n\x0eGetJwksRequest\"K\n\x0fGetJwksResponse\x12\x0c\n\x04jwks\x18\x01 \x01(\t\x12*\n\x07max_age\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x11\n\x0fListKeysRequest\"2\n\x10ListKeysResponse\x12\x1e\n\x04keys\x18\x01 \x03(\x0b\x32\x10.tokensvc.v1.Key\"d\n\x10RotateKeyRequest\x12(\n\x07purpose\x18\x01 \x01(\x0e\x32\x17.tokensvc.v1.KeyPurpose\x12\x11\n\talgorithm\x18\x02 \x01(\t\x12\x13\n\x0bimmediately\x18\x03 \x01(\x08\"2\n\x11RotateKeyResponse\x12\x1d\n\x03key\x18\x01 \x01(\x0b\x32\x10.tokensvc.v1.Key\"\\\n\x10RevokeKeyRequest\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12(\n\x07purpose\x18\x02 \x01(\x0e\x32\x17.tokensvc.v1.KeyPurpose\x12\x0e\n\x06reason\x18\x03 \x01(\t\"%\n\x11RevokeKeyResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03*_\n\nKeyPurpose\x12\x1b\n\x17KEY_PURPOSE_UNSPECIFIED\x10\x00\x12\x17\n\x13KEY_PURPOSE_SIGNING\x10\x01\x12\x1b\n\x17KEY_PURPOSE_REFRESH_MAC\x10\x02*\x82\x01\n\x08KeyState\x12\x19\n\x15KEY_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12KEY_STATE_PREPARED\x10\x01\x12\x14\n\x10KEY_STATE_ACTIVE\x10\x02\x12\x16\n\x12KEY_STATE_RETIRING\x10\x03\x12\x15\n\x11KEY_STATE_RETIRED\x10\x04\x32\xb3\x02\n\nKeyService\x12\x44\n\x07GetJwks\x12\x1b.tokensvc.v1.GetJwksRequest\x1a\x1c.tokensvc.v1.GetJwksResponse\x12G\n\x08ListKeys\x12\x1c.tokensvc.v1.ListKeysRequest\x1a\x1d.tokensvc.v1.ListKeysResponse\x12J\n\tRotateKey\x12\x1d.tokensvc.v1.RotateKeyRequest\x1a\x1e.tokensvc.v1.RotateKeyResponse\x12J\n\tRevokeKey\x12\x1d.tokensvc.v1.RevokeKeyRequest\x1a\x1e.tokensvc.v1.RevokeKeyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtokensvc/v1/key_service.proto\x12\x0btokensvc.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9e\x02\n\x03Key\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12(\n\x07purpose\x18\x02 \x01(\x0e\x32\x17.tokensvc.v1.KeyPurpose\x12\x11\n\talgorithm\x18\x03 \x01(\t\x12$\n\x05state\x18\x04 \x01(\x0e\x32\x15.tokensvc.v1.KeyState\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x61\x63tivates_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nretires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\npublic_jwk\x18\x08 \x01(\t\"\x10\n\x0eGetJwksRequest\"K\n\x0fGetJwksResponse\x12\x0c\n\x04jwks\x18\x01 \x01(\t\x12*\n\x07max_age\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x11\n\x0fListKeysRequest\"2\n\x10ListKeysResponse\x12\x1e\n\x04keys\x18\x01 \x03(\x0b\x32\x10.tokensvc.v1.Key\"d\n\x10RotateKeyRequest\x12(\n\x07purpose\x18\x01 \x01(\x0e\x32\x17.tokensvc.v1.KeyPurpose\x12\x11\n\talgorithm\x18\x02 \x01(\t\x12\x13\n\x0bimmediately\x18\x03 \x01(\x08\"2\n\x11RotateKeyResponse\x12\x1d\n\x03key\x18\x01 \x01(\x0b\x32\x10.tokensvc.v1.Key\"\\\n\x10RevokeKeyRequest\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12(\n\x07purpose\x18\x02 \x01(\x0e\x32\x17.tokensvc.v1.KeyPurpose\x12\x0e\n\x06reason\x18\x03 \x01(\t\"%\n\x11RevokeKeyResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03*|\n\nKeyPurpose\x12\x1b\n\x17KEY_PURPOSE_UNSPECIFIED\x10\x00\x12\x17\n\x13KEY_PURPOSE_SIGNING\x10\x01\x12\x1b\n\x17KEY_PURPOSE_REFRESH_MAC\x10\x02\x12\x1b\n\x17KEY_PURPOSE_SESSION_MAC\x10\x03*\x82\x01\n\x08KeyState\x12\x19\n\x15KEY_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12KEY_STATE_PREPARED\x10\x01\x12\x14\n\x10KEY_STATE_ACTIVE\x10\x02\x12\x16\n\x12KEY_STATE_RETIRING\x10\x03\x12\x15\n\x11KEY_STATE_RETIRED\x10\x04\x32\xb3\x02\n\nKeyService\x12\x44\n\x07GetJwks\x12\x1b.tokensvc.v1.GetJwksRequest\x1a\x1c.tokensvc.v1.GetJwksResponse\x12G\n\x08ListKeys\x12\x1c.tokensvc.v1.ListKeysRequest\x1a\x1d.tokensvc.v1.ListKeysResponse\x12J\n\tRotateKey\x12\x1d.tokensvc.v1.RotateKeyRequest\x1a\x1e.tokensvc.v1.RotateKeyResponse\x12J\n\tRevokeKey\x12\x1d.tokensvc.v1.RevokeKeyRequest\x1a\x1e.tokensvc.v1.RevokeKeyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,9 +34,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tokensvc_pb.v1.key_service_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_KEYPURPOSE']._serialized_start=853
-  _globals['_KEYPURPOSE']._serialized_end=948
-  _globals['_KEYSTATE']._serialized_start=951
-  _globals['_KEYSTATE']._serialized_end=1081
+  _globals['_KEYPURPOSE']._serialized_end=977
+  _globals['_KEYSTATE']._serialized_start=980
+  _globals['_KEYSTATE']._serialized_end=1110
   _globals['_KEY']._serialized_start=112
   _globals['_KEY']._serialized_end=398
   _globals['_GETJWKSREQUEST']._serialized_start=400
@@ -55,6 +55,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REVOKEKEYREQUEST']._serialized_end=812
   _globals['_REVOKEKEYRESPONSE']._serialized_start=814
   _globals['_REVOKEKEYRESPONSE']._serialized_end=851
-  _globals['_KEYSERVICE']._serialized_start=1084
-  _globals['_KEYSERVICE']._serialized_end=1391
+  _globals['_KEYSERVICE']._serialized_start=1113
+  _globals['_KEYSERVICE']._serialized_end=1420
 # @@protoc_insertion_point(module_scope)

@@ -16,6 +16,7 @@ class KeyPurpose(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     KEY_PURPOSE_UNSPECIFIED: _ClassVar[KeyPurpose]
     KEY_PURPOSE_SIGNING: _ClassVar[KeyPurpose]
     KEY_PURPOSE_REFRESH_MAC: _ClassVar[KeyPurpose]
+    KEY_PURPOSE_SESSION_MAC: _ClassVar[KeyPurpose]
 
 class KeyState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -27,6 +28,7 @@ class KeyState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
 KEY_PURPOSE_UNSPECIFIED: KeyPurpose
 KEY_PURPOSE_SIGNING: KeyPurpose
 KEY_PURPOSE_REFRESH_MAC: KeyPurpose
+KEY_PURPOSE_SESSION_MAC: KeyPurpose
 KEY_STATE_UNSPECIFIED: KeyState
 KEY_STATE_PREPARED: KeyState
 KEY_STATE_ACTIVE: KeyState
