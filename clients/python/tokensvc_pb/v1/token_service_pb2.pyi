@@ -260,26 +260,16 @@ class WatchRevocationsRequest(_message.Message):
     def __init__(self, from_revision: _Optional[int] = ...) -> None: ...
 
 class WatchRevocationsResponse(_message.Message):
-    __slots__ = ("revocation", "heartbeat", "snapshot_complete")
-    class Heartbeat(_message.Message):
-        __slots__ = ("revision", "time")
-        REVISION_FIELD_NUMBER: _ClassVar[int]
-        TIME_FIELD_NUMBER: _ClassVar[int]
-        revision: int
-        time: _timestamp_pb2.Timestamp
-        def __init__(self, revision: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
-    class SnapshotComplete(_message.Message):
-        __slots__ = ("revision",)
-        REVISION_FIELD_NUMBER: _ClassVar[int]
-        revision: int
-        def __init__(self, revision: _Optional[int] = ...) -> None: ...
-    REVOCATION_FIELD_NUMBER: _ClassVar[int]
-    HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
-    SNAPSHOT_COMPLETE_FIELD_NUMBER: _ClassVar[int]
-    revocation: Revocation
-    heartbeat: WatchRevocationsResponse.Heartbeat
-    snapshot_complete: WatchRevocationsResponse.SnapshotComplete
-    def __init__(self, revocation: _Optional[_Union[Revocation, _Mapping]] = ..., heartbeat: _Optional[_Union[WatchRevocationsResponse.Heartbeat, _Mapping]] = ..., snapshot_complete: _Optional[_Union[WatchRevocationsResponse.SnapshotComplete, _Mapping]] = ...) -> None: ...
+    __slots__ = ("revocations", "revision", "looked_at", "keys_changed")
+    REVOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    LOOKED_AT_FIELD_NUMBER: _ClassVar[int]
+    KEYS_CHANGED_FIELD_NUMBER: _ClassVar[int]
+    revocations: _containers.RepeatedCompositeFieldContainer[Revocation]
+    revision: int
+    looked_at: _timestamp_pb2.Timestamp
+    keys_changed: bool
+    def __init__(self, revocations: _Optional[_Iterable[_Union[Revocation, _Mapping]]] = ..., revision: _Optional[int] = ..., looked_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., keys_changed: _Optional[bool] = ...) -> None: ...
 
 class Revocation(_message.Message):
     __slots__ = ("revision", "token_id", "session_id", "subject", "device", "client_id", "issued_before", "expires_at", "revoked_at", "reason")

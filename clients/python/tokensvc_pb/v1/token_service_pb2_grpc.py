@@ -142,7 +142,8 @@ class TokenServiceServicer:
 
     def WatchRevocations(self, request, context):
         """Streams revocations to verifiers that check access tokens locally: a snapshot of the live ones, then new ones, and
-        heartbeats that each follow a successful look at the log. Needs the permission "watch".
+        heartbeats that each follow a successful look at the log. Who reads too slowly is cut off, and takes up the stream
+        where it was. Needs the permission "watch". Errors: INVALID_REQUEST, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -74,7 +74,8 @@ class TokenServiceStub:
     """
     WatchRevocations: _grpc.UnaryStreamMultiCallable[_token_service_pb2.WatchRevocationsRequest, _token_service_pb2.WatchRevocationsResponse]
     """Streams revocations to verifiers that check access tokens locally: a snapshot of the live ones, then new ones, and
-    heartbeats that each follow a successful look at the log. Needs the permission "watch".
+    heartbeats that each follow a successful look at the log. Who reads too slowly is cut off, and takes up the stream
+    where it was. Needs the permission "watch". Errors: INVALID_REQUEST, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED.
     """
 
 @_typing.type_check_only
@@ -123,7 +124,8 @@ class TokenServiceAsyncStub(TokenServiceStub):
     """
     WatchRevocations: _aio.UnaryStreamMultiCallable[_token_service_pb2.WatchRevocationsRequest, _token_service_pb2.WatchRevocationsResponse]  # type: ignore[assignment]
     """Streams revocations to verifiers that check access tokens locally: a snapshot of the live ones, then new ones, and
-    heartbeats that each follow a successful look at the log. Needs the permission "watch".
+    heartbeats that each follow a successful look at the log. Who reads too slowly is cut off, and takes up the stream
+    where it was. Needs the permission "watch". Errors: INVALID_REQUEST, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED.
     """
 
 class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -211,7 +213,8 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_token_service_pb2.WatchRevocationsResponse], _abc.AsyncIterator[_token_service_pb2.WatchRevocationsResponse]]:
         """Streams revocations to verifiers that check access tokens locally: a snapshot of the live ones, then new ones, and
-        heartbeats that each follow a successful look at the log. Needs the permission "watch".
+        heartbeats that each follow a successful look at the log. Who reads too slowly is cut off, and takes up the stream
+        where it was. Needs the permission "watch". Errors: INVALID_REQUEST, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED.
         """
 
 def add_TokenServiceServicer_to_server(servicer: TokenServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
