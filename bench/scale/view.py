@@ -17,7 +17,7 @@ _FRAMES: Final = 14  # bytes before a streamed message: gRPC's 5, HTTP/2's 9
 
 
 def measure() -> dict[str, int]:
-    """The bytes of one ended session in a view, and as a message of WatchRevocations."""
+    """The bytes of one ended session in a view, and as a message of its own of WatchRevocations."""
     tracemalloc.start()
     try:
         view = View()
@@ -27,11 +27,11 @@ def measure() -> dict[str, int]:
     finally:
         tracemalloc.stop()
     last = _entry(_ENTRIES)
-    message = pb.WatchRevocationsResponse(
-        revocation=pb.Revocation(revision=last.revision, session_id=last.key, reason=last.reason)
-    )
-    message.revocation.expires_at.FromMilliseconds(last.expires_at)
-    message.revocation.revoked_at.FromMilliseconds(last.at)
+    revocation = pb.Revocation(revision=last.revision, session_id=last.key, reason=last.reason)
+    revocation.expires_at.FromMilliseconds(last.expires_at)
+    revocation.revoked_at.FromMilliseconds(last.at)
+    message = pb.WatchRevocationsResponse(revocations=[revocation], revision=last.revision)
+    message.looked_at.FromMilliseconds(last.at)
     return {"bytes_in_memory": taken // _ENTRIES, "bytes_streamed": len(message.SerializeToString()) + _FRAMES}
 
 
