@@ -1,0 +1,148 @@
+"""Owns the state machine of following the stream of revocations: no thread, no connection and no clock of its own.
+
+**How old is what it knows?** A message says when the server had looked at the log (`looked_at`), by the server's clock.
+`synchronised_at` is that moment by the clock of this process, and errs to the past alone, but for one delay:
+
+- The first look that a stream tells of counts as made when the stream was asked for. It cannot have been made before.
+- A later one counts from the quickest message of the stream, as if that had taken no time at all: what lay in a buffer,
+  or waited while this process was stopped, is not taken for new. So a view can look fresher than it is by the shortest
+  time that any message of the stream was under way, which is a network's latency.
+- The clocks may run apart by a thousandth, which is more than they are steered by. If the server's is set forward, no
+  look counts as made later than its message was received; if it is set back, the stream is asked for anew.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from tokensvc_pb.v1 import token_service_pb2 as pb
+
+from tokensvc_client.revocations.view import RevocationView
+
+_DRIFT: Final = 1e-3  # seconds by which two clocks may run apart in a second
+_SET_BACK: Final = 0.5  # seconds: by less, looks of several threads of the server may be out of order
+_SWEEP: Final = 1.0  # seconds between two steps of forgetting
+_FROM_A_SNAPSHOT: Final = 0
+
+
+class BrokenStreamError(Exception):
+    """The stream says what cannot follow what it has said before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long is waited, in seconds: before trying again (`first`, then longer, at most `longest`), and in `silence`.
+
+    A stream on which nothing came for as long as `silence` is taken for dead: that should be several heartbeats.
+    """
+
+    first: float = 0.1
+    longest: float = 10.0
+    silence: float = 5.0
+
+
+class Following:
+    """What is known, and what to ask for next. One thread or task calls `begin`, `receive` and `lost`; any may read.
+
+    `view` is never missing something that was answered before `synchronised_at`. Before the first snapshot is complete
+    that is None. `key_changes` counts how often the signing keys may have changed.
+    """
+
+    def __init__(self, random: Callable[[], float], patience: Patience) -> None:
+        """`random` answers numbers from 0 to 1."""
+        self._random = random
+        self._patience = patience
+        self.view = RevocationView()
+        self.revision = 0
+        self.synchronised_at: float | None = None
+        self.key_changes = 0
+        self._failures = 0
+        self._begun_at = self._heard_at = 0.0
+        self._snapshot: RevocationView | None = None
+        self._anew = True
+        self._looks: _Looks | None = None
+        self._swept_at = float("-inf")
+
+    def begin(self, now: float) -> int:
+        """A stream is asked for `now`: the revision that it has to go on from."""
+        self._begun_at = self._heard_at = now
+        self._looks = None
+        if self._anew or self.revision == _FROM_A_SNAPSHOT:
+            self._snapshot = RevocationView()
+            return _FROM_A_SNAPSHOT
+        self._snapshot = None
+        return self.revision
+
+    def receive(self, message: pb.WatchRevocationsResponse, now: float, epoch_now: float) -> None:
+        """A message came `now`; `epoch_now` is the same moment in seconds since the epoch, for what has expired.
+
+        Fails with BrokenStreamError or NotUnderstoodError, which are to be told to `lost`.
+        """
+        self._heard_at = now
+        view = self.view if self._snapshot is None else self._snapshot
+        for revocation in message.revocations:
+            view.apply(revocation)
+        if message.HasField("looked_at"):
+            self._complete(message, view, now)
+        else:
+            self._go_on(message)
+        if now - self._swept_at >= _SWEEP:
+            self._swept_at = now
+            self.view.forget(epoch_now)
+
+    def _go_on(self, message: pb.WatchRevocationsResponse) -> None:
+        """A part of more, which has no revision yet if it is of a snapshot."""
+        self.key_changes += message.keys_changed
+        if self._snapshot is None:
+            self.revision = max(self.revision, message.revision)
+
+    def _complete(self, message: pb.WatchRevocationsResponse, view: RevocationView, now: float) -> None:
+        is_snapshot = view is not self.view
+        if not is_snapshot and message.revision < self.revision:
+            self._anew = True  # another database, or an older copy of it
+            raise BrokenStreamError(f"the log is at revision {message.revision}, and was at {self.revision}")
+        looked_at = message.looked_at.seconds + message.looked_at.nanos / 1e9
+        if self._looks is None:
+            synchronised_at = self._begun_at
+            self._looks = _Looks(looked_at, now)
+        else:
+            synchronised_at = self._looks.local(looked_at, now)
+        # In this order: whoever reads that it is synchronised finds what it is synchronised to, and knows of the keys.
+        if message.keys_changed or is_snapshot:
+            self.key_changes += 1
+        self.view, self.revision = view, message.revision
+        self._snapshot, self._anew, self._failures = None, False, 0
+        self.synchronised_at = max(synchronised_at, self.synchronised_at or synchronised_at)
+
+    def lost(self, *, refused: bool = False) -> float:
+        """The stream is over: how many seconds to wait before the next `begin`.
+
+        If the server `refused` the revision, the next one begins with a snapshot; the view stays as it is until that is
+        complete, and ages.
+        """
+        self._snapshot = None
+        self._anew = self._anew or refused
+        wait = min(self._patience.first * 2.0 ** min(self._failures, 30), self._patience.longest)
+        self._failures += 1
+        return wait * (0.5 + self._random() / 2)
+
+    def dead_at(self) -> float:
+        """When the present stream is to be taken for dead, unless something comes before."""
+        return self._heard_at + self._patience.silence
+
+
+class _Looks:
+    """The moments of one stream's looks, by the clock of this process."""
+
+    def __init__(self, looked_at: float, received_at: float) -> None:
+        self._last = looked_at
+        self._ahead = received_at - looked_at  # of the quickest message: by how much our clock is ahead, and its delay
+
+    def local(self, looked_at: float, received_at: float) -> float:
+        """When the server `looked_at` the log, never later than the message was received."""
+        passed = looked_at - self._last
+        if passed < -_SET_BACK:
+            raise BrokenStreamError("the server's clock was set back")
+        self._last = max(looked_at, self._last)
+        self._ahead = min(received_at - looked_at, self._ahead + max(passed, 0.0) * _DRIFT)
+        return looked_at + self._ahead

@@ -1,0 +1,91 @@
+"""Owns following the stream of revocations in an asyncio task."""
+
+import asyncio
+import random
+import time
+from logging import getLogger
+from types import TracebackType
+from typing import Final, Self
+
+from tokensvc_client.revocations.clocks import Clock, elapsed
+from tokensvc_client.revocations.feed import Feed
+from tokensvc_client.revocations.following import BrokenStreamError, Following, Patience
+from tokensvc_client.revocations.source import AsyncRevocationSource, AsyncRevocationStream, StreamLostError
+from tokensvc_client.revocations.view import NotUnderstoodError
+
+_log: Final = getLogger(__name__)
+
+
+class AsyncRevocationFeed(Feed):
+    """Follows from `start` to `close`, or as an asynchronous context manager."""
+
+    def __init__(
+        self,
+        source: AsyncRevocationSource,
+        *,
+        patience: Patience = Patience(),  # noqa: B008 - frozen
+        clock: Clock = elapsed,
+        epoch_clock: Clock = time.time,
+    ) -> None:
+        super().__init__(Following(random.random, patience), clock)
+        self._source = source
+        self._epoch_clock = epoch_clock
+        self._changed = asyncio.Condition()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> Self:
+        """Begin to follow, once, in the running loop."""
+        self._task = asyncio.create_task(self._follow(), name="tokensvc revocations")
+        return self
+
+    async def close(self) -> None:
+        """Stop following. What is known stays as it is, and ages."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def __aenter__(self) -> Self:
+        return self.start()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def wait_until_fresh(self, timeout: float, *, max_staleness: float = 1.0) -> None:  # noqa: ASYNC109
+        """Wait until it is at most `max_staleness` seconds old; fails with TimeoutError after `timeout` seconds."""
+        async with asyncio.timeout(timeout), self._changed:
+            await self._changed.wait_for(lambda: self.staleness <= max_staleness)
+
+    async def _follow(self) -> None:
+        while True:
+            refused = await self._follow_one()
+            await asyncio.sleep(self._following.lost(refused=refused))
+
+    async def _follow_one(self) -> bool:
+        """Follow one stream to its end; answer whether its revision was refused."""
+        stream = self._source.watch_revocations(self._following.begin(self._clock()))
+        try:
+            await self._read(stream)
+        except StreamLostError as lost:
+            _log.info("the stream of revocations was lost: %s", lost)
+            return lost.refused
+        except TimeoutError:
+            _log.info("nothing came on the stream of revocations")
+        except (BrokenStreamError, NotUnderstoodError) as error:
+            _log.warning("the stream of revocations makes no sense: %s", error)
+        finally:
+            stream.cancel()
+        return False
+
+    async def _read(self, stream: AsyncRevocationStream) -> None:
+        messages = aiter(stream)
+        while True:
+            try:
+                async with asyncio.timeout(self._following.dead_at() - self._clock()):
+                    message = await anext(messages)
+            except StopAsyncIteration:
+                return
+            self._following.receive(message, self._clock(), self._epoch_clock())
+            async with self._changed:
+                self._changed.notify_all()

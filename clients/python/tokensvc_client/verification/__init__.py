@@ -1,0 +1,42 @@
+"""Access tokens verified in this process: without a call for each, and within the staleness allowed as Introspect would."""
+
+from tokensvc_client.verification.access_token import Actor, Confirmation, VerifiedToken
+from tokensvc_client.verification.dpop import RequestProof
+from tokensvc_client.verification.errors import (
+    ExpiredTokenError,
+    InsufficientScopeError,
+    InvalidProofError,
+    InvalidTokenError,
+    RevokedTokenError,
+    UnverifiableError,
+    VerificationError,
+    WrongAudienceError,
+)
+from tokensvc_client.verification.keys import Jwks, JwksUnavailableError, KeyLimits
+from tokensvc_client.verification.policy import VerificationPolicy, WhenStale
+from tokensvc_client.verification.source import AsyncTokenSource, TokenSource
+from tokensvc_client.verification.verifier import AsyncTokenVerifier, TokenVerifier
+
+__all__ = [
+    "Actor",
+    "AsyncTokenSource",
+    "AsyncTokenVerifier",
+    "Confirmation",
+    "ExpiredTokenError",
+    "InsufficientScopeError",
+    "InvalidProofError",
+    "InvalidTokenError",
+    "Jwks",
+    "JwksUnavailableError",
+    "KeyLimits",
+    "RequestProof",
+    "RevokedTokenError",
+    "TokenSource",
+    "TokenVerifier",
+    "UnverifiableError",
+    "VerificationError",
+    "VerificationPolicy",
+    "VerifiedToken",
+    "WhenStale",
+    "WrongAudienceError",
+]
