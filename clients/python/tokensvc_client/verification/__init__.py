@@ -1,4 +1,4 @@
-"""Access tokens verified in this process: without a call for each, and within the staleness allowed as Introspect would."""
+"""Access tokens verified in this process: without a call for each, and within a staleness as Introspect would."""
 
 from tokensvc_client.verification.access_token import Actor, Confirmation, VerifiedToken
 from tokensvc_client.verification.dpop import RequestProof

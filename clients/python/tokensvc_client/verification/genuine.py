@@ -21,8 +21,8 @@ class UnknownKeyError(Exception):
 class GenuineTokens:
     """Reads tokens of `issuer` that one of the `keys` has signed, and remembers `most` of them by their hash.
 
-    Only what never changes is remembered, that a token is genuine and what it says, as long as its key is known. What is
-    not genuine is not remembered, or forgeries would push out the real ones. The oldest goes first.
+    Only what never changes is remembered, that a token is genuine and what it says, as long as its key is known. What
+    is not genuine is not remembered, or forgeries would push out the real ones. The oldest goes first.
     """
 
     def __init__(self, keys: Keys, issuer: str, most: int) -> None:

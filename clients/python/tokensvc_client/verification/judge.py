@@ -1,4 +1,4 @@
-"""Owns the verdict on an access token, for both verifiers: what is not known it wants from them, and waits for nothing."""
+"""Owns the verdict on an access token, for both verifiers: what is not known it wants, and waits for nothing."""
 
 import time
 from collections.abc import Callable, Collection

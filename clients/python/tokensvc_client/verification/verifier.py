@@ -47,7 +47,7 @@ class TokenVerifier:
         proof: RequestProof | None = None,
         certificate: bytes | None = None,
     ) -> VerifiedToken:
-        """Answer what `token` says if it is genuine, alive, for `audience` and has all `scopes`; else VerificationError.
+        """Answer what `token` says if it is genuine, alive, for `audience` and has all `scopes`. Or VerificationError.
 
         For a token that is bound to a key, `proof` is that of the request (RFC 9449, 7), or `certificate` that of its
         connection, in DER (RFC 8705, 3). A proof works once in each process.
