@@ -145,4 +145,4 @@ class _Looks:
             raise BrokenStreamError("the server's clock was set back")
         self._last = max(looked_at, self._last)
         self._ahead = min(received_at - looked_at, self._ahead + max(passed, 0.0) * _DRIFT)
-        return looked_at + self._ahead
+        return min(looked_at + self._ahead, received_at)
