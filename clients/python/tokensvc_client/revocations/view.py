@@ -4,8 +4,7 @@ import hashlib
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from tokensvc_pb.v1 import token_service_pb2 as pb
@@ -18,7 +17,7 @@ _AT_ONCE: Final = _BUCKETS // 256  # buckets that one step of forgetting looks i
 _SEPARATOR: Final = "\x1f"  # no identifier may contain a control character
 
 # An entry: 12 bytes of its key's digest, until when it is needed (seconds), what it covers (revision, milliseconds).
-_NAME_BYTES: Final = 12
+_DIGEST: Final = struct.Struct(">12sH")
 _ENTRY: Final = struct.Struct(">12sIQQ")
 _EXPIRES_AT: Final = struct.Struct(">12xI16x")
 _COVERS: Final = struct.Struct(">16xQQ")
@@ -30,31 +29,20 @@ class NotUnderstoodError(Exception):
     """The server is newer than this library, and says something without which no token can be judged."""
 
 
-class Kind(IntEnum):
-    """What an entry ends."""
-
-    TOKEN = 1
-    SESSION = 2
-    SUBJECT = 3
-    DEVICE = 4
-    CLIENT = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """What an entry may be about, as a digest: the `bucket` that it is in, and its `name` there.
+class Key(NamedTuple):
+    """What an entry may be about, as a digest: its `name`, and the `bucket` that it is in.
 
     112 bits in all: to find two that are taken for one takes 2**56 tries, and ends a token too many.
     """
 
-    bucket: int
     name: bytes
+    bucket: int
 
-    @classmethod
-    def of(cls, kind: Kind, identifier: str) -> "Key":
-        """The key of what is named by `identifier`."""
-        digest = hashlib.blake2b(f"{kind:d}{identifier}".encode("utf-8", "surrogatepass"), digest_size=14).digest()
-        return cls(int.from_bytes(digest[_NAME_BYTES:], "big"), digest[:_NAME_BYTES])
+
+def key_of(kind: str, identifier: str) -> Key:
+    """The key of what is named by `identifier`, where names of one `kind` mean nothing in another."""
+    named = (kind + _SEPARATOR + identifier).encode("utf-8", "surrogatepass")
+    return Key._make(_DIGEST.unpack(hashlib.blake2b(named, digest_size=_DIGEST.size).digest()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +65,18 @@ def beginning(
     device_id: str = "",
 ) -> Beginning:
     """The beginning with these names; one that is empty names nothing."""
-    names = [(Kind.TOKEN, token_id), (Kind.SESSION, session_id), (Kind.SUBJECT, subject), (Kind.CLIENT, client_id)]
+    keys = [key_of("token", token_id), key_of("client", client_id)]
+    if session_id:
+        keys.append(key_of("session", session_id))
+    if subject:
+        keys.append(key_of("subject", subject))
     if device_id:
-        names.append((Kind.DEVICE, f"{subject}{_SEPARATOR}{device_id}"))
-    return Beginning(started_at, started_revision, tuple(Key.of(kind, name) for kind, name in names if name))
+        keys.append(_device_key(subject, device_id))
+    return Beginning(started_at, started_revision, tuple(keys))
+
+
+def _device_key(subject: str, device_id: str) -> Key:
+    return key_of("device", subject + _SEPARATOR + device_id)
 
 
 class RevocationView:
@@ -107,9 +103,9 @@ class RevocationView:
         """Whether an entry ends any of the `beginnings` of a token."""
         buckets = self._buckets
         for begun in beginnings:
-            for key in begun.keys:
-                bucket = buckets[key.bucket]
-                if bucket and key.name in bucket and _is_covered(bucket, key.name, begun):
+            for name, number in begun.keys:
+                bucket = buckets[number]
+                if bucket and name in bucket and _is_covered(bucket, name, begun):
                     return True
         return False
 
@@ -139,15 +135,15 @@ def _is_covered(bucket: bytes, name: bytes, begun: Beginning) -> bool:
 def _key_of(revocation: pb.Revocation) -> Key:
     match revocation.WhichOneof("target"):
         case "token_id":
-            return Key.of(Kind.TOKEN, revocation.token_id)
+            return key_of("token", revocation.token_id)
         case "session_id":
-            return Key.of(Kind.SESSION, revocation.session_id)
+            return key_of("session", revocation.session_id)
         case "subject":
-            return Key.of(Kind.SUBJECT, revocation.subject)
+            return key_of("subject", revocation.subject)
         case "device":
-            return Key.of(Kind.DEVICE, f"{revocation.device.subject}{_SEPARATOR}{revocation.device.device_id}")
+            return _device_key(revocation.device.subject, revocation.device.device_id)
         case "client_id":
-            return Key.of(Kind.CLIENT, revocation.client_id)
+            return key_of("client", revocation.client_id)
         case _:
             raise NotUnderstoodError(f"revision {revocation.revision} ends something that this library does not know")
 

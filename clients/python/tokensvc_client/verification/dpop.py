@@ -114,7 +114,11 @@ def _read(text_: str) -> _Proof | None:
         )
     except (KeyError, TypeError):
         return None
-    if len(proof.proof_id) > _MAX_ID or not proof.access_token_hash.isascii():
+    if (
+        not isinstance(claims.get("nonce", ""), str)
+        or len(proof.proof_id) > _MAX_ID
+        or not proof.access_token_hash.isascii()
+    ):
         return None
     return proof if key.has_signed(jwt.signing_input, jwt.signature, jwt.header.get("alg")) else None
 

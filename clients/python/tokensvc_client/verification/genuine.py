@@ -34,11 +34,11 @@ class GenuineTokens:
 
     def read(self, text: str) -> ReadToken:
         """What the token says; fails with InvalidTokenError or UnknownKeyError. Says nothing about its lifetime."""
-        if len(text) > MAX_TOKEN:
-            raise InvalidTokenError("the token is too long")
-        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+        if len(text) > MAX_TOKEN or not text.isascii():
+            raise InvalidTokenError("the token is too long, or no JWT")
+        digest = hashlib.sha256(text.encode()).digest()
         known = self._known.get(digest)
-        if known is not None and self._keys.get(known[1].key_id) is known[1]:
+        if known is not None and self._keys.has(known[1]):
             return known[0]
         read, key = self._verified(text)
         if len(text) <= _LONGEST_REMEMBERED:

@@ -24,7 +24,7 @@ def read_object(data: bytes | None) -> JsonObject | None:
     if data is None or _is_deep(data):
         return None
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_distinct, parse_constant=_refuse_constant)
+        value = _DECODER.decode(data.decode("utf-8"))
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
@@ -91,3 +91,6 @@ def _distinct(pairs: list[tuple[str, object]]) -> JsonObject:
 
 def _refuse_constant(name: str) -> object:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=_refuse_constant)

@@ -96,10 +96,13 @@ class Judge:
         self._check(read, now, audience, scopes)
         if self._feed.view.has_revoked(read.beginnings):
             raise RevokedTokenError("the token was revoked")
-        check_certificate(certificate, said.confirmation)
+        is_bound = said.confirmation is not None or proof is not None
+        if is_bound:
+            check_certificate(certificate, said.confirmation)
         if is_stale and not introspected:
             return self._when_stale()
-        self._proofs.check(proof, said.confirmation, token, now)
+        if is_bound:  # last: a proof works once, and what is refused for another reason has not used it
+            self._proofs.check(proof, said.confirmation, token, now)
         return said
 
     def asking(self) -> Asking:

@@ -62,6 +62,10 @@ class Keys:
         """The key of this name."""
         return self._keys.get(key_id) if isinstance(key_id, str) else None
 
+    def has(self, key: PublicKey) -> bool:
+        """Whether this key, and no other one of its name, is known now."""
+        return self._keys.get(key.key_id) is key
+
     def fetch(self, now: float, changes: int) -> Fetch:
         """What is due; fails with UnverifiableError if the known ones must not serve, and to try again is too early."""
         if now < self._due_at and changes == self._changes:
