@@ -4,7 +4,7 @@ import hashlib
 from typing import Any
 
 import pytest
-from tokensvc_client.verification import InvalidProofError, RequestProof, UnverifiableError, VerificationPolicy
+from tokensvc_client.verification import DpopProof, InvalidProofError, UnverifiableError, VerificationPolicy
 from tokensvc_client.verification.access_token import Confirmation
 from tokensvc_client.verification.dpop import Proofs
 from tokensvc_client.verification.http_uri import normalized
@@ -27,9 +27,9 @@ OTHER_BOUND = FORGER.token(claims=FORGER.claims(cnf={"jkt": PHONE.jkt}, jti="jti
 BOUND_TO_CERTIFICATE = FORGER.token(claims=FORGER.claims(cnf={"x5t#S256": THUMBPRINT}))
 
 
-def shown(proof: str, method: str = METHOD, uri: str = URI) -> RequestProof:
+def shown(proof: str, method: str = METHOD, uri: str = URI) -> DpopProof:
     """The proof with the request that it came with."""
-    return RequestProof(proof, method, uri)
+    return DpopProof(proof, method, uri)
 
 
 def test_a_proof_shows_the_key(scene: Scene) -> None:

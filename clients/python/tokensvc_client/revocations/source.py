@@ -33,7 +33,7 @@ class AsyncRevocationStream(Protocol):
 
 
 class RevocationSource(Protocol):
-    """Whoever can open streams, without waiting for the first message."""
+    """Whoever can open streams, without waiting for the first message. Fails with StreamLostError where it cannot."""
 
     def watch_revocations(self, from_revision: int) -> RevocationStream:
         """Go on after `from_revision`; zero begins with a snapshot."""

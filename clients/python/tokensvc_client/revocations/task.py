@@ -64,9 +64,8 @@ class AsyncRevocationFeed(Feed):
 
     async def _follow_one(self) -> bool:
         """Follow one stream to its end; answer whether its revision was refused."""
-        stream = self._source.watch_revocations(self._following.begin(self._clock()))
         try:
-            await self._read(stream)
+            await self._read(self._source.watch_revocations(self._following.begin(self._clock())))
         except StreamLostError as lost:
             _log.info("the stream of revocations was lost: %s", lost)
             return lost.refused
@@ -74,18 +73,18 @@ class AsyncRevocationFeed(Feed):
             _log.info("nothing came on the stream of revocations")
         except (BrokenStreamError, NotUnderstoodError) as error:
             _log.warning("the stream of revocations makes no sense: %s", error)
-        finally:
-            stream.cancel()
         return False
 
     async def _read(self, stream: AsyncRevocationStream) -> None:
         messages = aiter(stream)
-        while True:
-            try:
+        try:
+            while True:
                 async with asyncio.timeout(self._following.dead_at() - self._clock()):
-                    message = await anext(messages)
-            except StopAsyncIteration:
-                return
-            self._following.receive(message, self._clock(), self._epoch_clock())
-            async with self._changed:
-                self._changed.notify_all()
+                    message = await anext(messages, None)
+                if message is None:
+                    return
+                self._following.receive(message, self._clock(), self._epoch_clock())
+                async with self._changed:
+                    self._changed.notify_all()
+        finally:
+            stream.cancel()

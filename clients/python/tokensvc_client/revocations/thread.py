@@ -75,23 +75,27 @@ class RevocationFeed(Feed):
 
     def _follow_one(self) -> bool:
         """Follow one stream to its end; answer whether its revision was refused."""
-        stream = self._source.watch_revocations(self._following.begin(self._clock()))
-        self._stream = stream
-        if self._stopping.is_set():  # `close` may have come too early to see this one
-            stream.cancel()
         try:
-            for message in stream:
-                with self._changed:
-                    self._following.receive(message, self._clock(), self._epoch_clock())
-                    self._changed.notify_all()
+            stream = self._source.watch_revocations(self._following.begin(self._clock()))
+            self._stream = stream
+            if self._stopping.is_set():  # `close` may have come too early to see this one
+                stream.cancel()
+            self._read(stream)
         except StreamLostError as lost:
             _log.info("the stream of revocations was lost: %s", lost)
             return lost.refused
         except (BrokenStreamError, NotUnderstoodError) as error:
             _log.warning("the stream of revocations makes no sense: %s", error)
+        return False
+
+    def _read(self, stream: RevocationStream) -> None:
+        try:
+            for message in stream:
+                with self._changed:
+                    self._following.receive(message, self._clock(), self._epoch_clock())
+                    self._changed.notify_all()
         finally:
             stream.cancel()
-        return False
 
     def _notice_silence(self) -> None:
         shortest = self._patience.silence / _LOOKS_PER_SILENCE

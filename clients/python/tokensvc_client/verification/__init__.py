@@ -1,7 +1,7 @@
 """Access tokens verified in this process: without a call for each, and within a staleness as Introspect would."""
 
 from tokensvc_client.verification.access_token import Actor, Confirmation, VerifiedToken
-from tokensvc_client.verification.dpop import RequestProof
+from tokensvc_client.verification.dpop import DpopProof
 from tokensvc_client.verification.errors import (
     ExpiredTokenError,
     InsufficientScopeError,
@@ -29,7 +29,7 @@ __all__ = [
     "Jwks",
     "JwksUnavailableError",
     "KeyLimits",
-    "RequestProof",
+    "DpopProof",
     "RevokedTokenError",
     "TokenSource",
     "TokenVerifier",

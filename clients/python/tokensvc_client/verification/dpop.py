@@ -24,7 +24,7 @@ _LEEWAY: Final = 10.0  # seconds by which a phone's clock may be ahead of ours
 
 
 @dataclass(frozen=True, slots=True)
-class RequestProof:
+class DpopProof:
     """The value of the header DPoP, with the method and the absolute URI of the request that it came with."""
 
     proof: str = field(repr=False)
@@ -54,7 +54,7 @@ class Proofs:
         self._used: dict[bytes, float] = {}
         self._lock = Lock()
 
-    def check(self, shown: RequestProof | None, confirmation: Confirmation | None, token: str, now: float) -> None:
+    def check(self, shown: DpopProof | None, confirmation: Confirmation | None, token: str, now: float) -> None:
         """Fail with InvalidProofError unless a token, by its text, may be used with the proof that is `shown`.
 
         `now` is in seconds since the epoch. Where the token is bound to no key of DPoP, there must be no proof.
@@ -130,6 +130,6 @@ def _key_of(jwt: Jwt) -> PublicKey | None:
         return None
 
 
-def _is_for(proof: _Proof, shown: RequestProof) -> bool:
+def _is_for(proof: _Proof, shown: DpopProof) -> bool:
     uri = normalized(shown.uri) if len(shown.uri) <= _MAX_URI else None
     return proof.method == shown.method and uri is not None and normalized(proof.uri) == uri

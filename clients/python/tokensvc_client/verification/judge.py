@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tokensvc_client.revocations.clocks import Clock, elapsed
 from tokensvc_client.revocations.feed import Feed
 from tokensvc_client.verification.access_token import ReadToken, VerifiedToken
-from tokensvc_client.verification.dpop import Proofs, RequestProof, check_certificate
+from tokensvc_client.verification.dpop import DpopProof, Proofs, check_certificate
 from tokensvc_client.verification.errors import (
     ExpiredTokenError,
     InsufficientScopeError,
@@ -69,7 +69,7 @@ class Judge:
         token: str,
         audience: str,
         scopes: Collection[str],
-        proof: RequestProof | None,
+        proof: DpopProof | None,
         certificate: bytes | None,
         *,
         introspected: bool = False,

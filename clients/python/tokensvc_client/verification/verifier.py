@@ -8,7 +8,7 @@ from threading import Lock, Thread
 from tokensvc_client.revocations.clocks import Clock, elapsed
 from tokensvc_client.revocations.feed import Feed
 from tokensvc_client.verification.access_token import VerifiedToken
-from tokensvc_client.verification.dpop import RequestProof
+from tokensvc_client.verification.dpop import DpopProof
 from tokensvc_client.verification.errors import RevokedTokenError
 from tokensvc_client.verification.judge import Judge, Want
 from tokensvc_client.verification.keys import JwksUnavailableError
@@ -44,7 +44,7 @@ class TokenVerifier:
         *,
         audience: str,
         scopes: Collection[str] = (),
-        proof: RequestProof | None = None,
+        proof: DpopProof | None = None,
         certificate: bytes | None = None,
     ) -> VerifiedToken:
         """Answer what `token` says if it is genuine, alive, for `audience` and has all `scopes`. Or VerificationError.
@@ -107,7 +107,7 @@ class AsyncTokenVerifier:
         *,
         audience: str,
         scopes: Collection[str] = (),
-        proof: RequestProof | None = None,
+        proof: DpopProof | None = None,
         certificate: bytes | None = None,
     ) -> VerifiedToken:
         """As TokenVerifier.verify."""

@@ -1,0 +1,28 @@
+"""The library is installed without the server, and imports nothing but what it says that it needs."""
+
+import ast
+import sys
+from pathlib import Path
+
+import tokensvc_client
+
+PACKAGE = Path(tokensvc_client.__file__).parent
+ALLOWED = {"cryptography", "google", "grpc", "jwt", "tokensvc_client", "tokensvc_pb"}
+
+
+def test_nothing_of_the_server_is_imported() -> None:
+    """Neither the server nor what only the server brings along."""
+    found = {
+        (path.name, name.split(".")[0])
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for name in _imported(node)
+    }
+    assert {name for _, name in found} > {"tokensvc_client", "jwt"}
+    assert {(path, name) for path, name in found if name not in ALLOWED | set(sys.stdlib_module_names)} == set()
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module or ""] if isinstance(node, ast.ImportFrom) else []
