@@ -52,6 +52,17 @@ def test_a_snapshot_counts_when_it_is_complete() -> None:
     assert (one.revision, one.synchronised_at, has_revoked(one)) == (1, 101.0, True)
 
 
+def test_a_part_of_a_snapshot_is_not_gone_on_from() -> None:
+    """What comes behind it is not known, whatever revision it says."""
+    one = following()
+    one.begin(100.0)
+    message = part(revocation(3, token_id="jti-1"))
+    message.revision = 3
+    one.receive(message, 100.1, NOW)
+    one.lost()
+    assert one.begin(101.0) == 0
+
+
 def test_a_refused_revision_begins_anew_and_keeps_what_is_known() -> None:
     """While the new snapshot is under way the old view stays, and ages; then nothing of it is left."""
     one = synchronised(revision=5)

@@ -12,8 +12,9 @@ from tokensvc_pb.v1 import token_service_pb2 as pb
 from tests.client.revocations.messages import NOW, part, revocation, told
 
 CUTS = 10_000
-CUTS_PER_LIFE = 100
+CUTS_PER_LIFE = 50
 PART = 3
+DRIFT = 1e-3  # by which the clocks could run apart, for all that the client knows
 
 
 @dataclass
@@ -34,6 +35,7 @@ class World:
     skew: float = NOW - 1000.0
     log: list[Entry] = field(default_factory=list)
     count: int = 0
+    looked_at: float = 0.0
     delay: float = 0.0  # by which the present stream has told of its looks at the quickest
     slack: float = 0.0  # the same of the stream that `synchronised_at` comes from
 
@@ -42,13 +44,19 @@ class World:
 
     def pass_time(self, most: float) -> None:
         """Time passes, and something may be revoked meanwhile."""
-        self.now += self.chance.random() * most
+        end = self.now + self.chance.random() * most
         for _ in range(self.chance.choice([0, 0, 1, 4])):
-            self.count += 1
-            name = f"token-{self.count}"
-            message = revocation(len(self.log) + 1, token_id=name, expires_at=NOW + 10**6)
-            token = (beginning(started_at=0, started_revision=0, token_id=name, client_id="phone"),)
-            self.log.append(Entry(self.now, message, token))
+            self.now += self.chance.random() * (end - self.now)
+            self.revoke()
+        self.now = end
+
+    def revoke(self) -> None:
+        """A revocation is committed now."""
+        self.count += 1
+        name = f"token-{self.count}"
+        message = revocation(len(self.log) + 1, token_id=name, expires_at=NOW + 10**6)
+        token = (beginning(started_at=0, started_revision=0, token_id=name, client_id="phone"),)
+        self.log.append(Entry(self.now, message, token))
 
     def stream(self, after: int) -> Iterator[tuple[pb.WatchRevocationsResponse, float]]:
         """What the server writes, each with when it had looked; it looks again whenever it is asked for more."""
@@ -82,12 +90,13 @@ class World:
         self.check()
 
     def _deliver(self, message: pb.WatchRevocationsResponse, looked_at: float) -> None:
-        before = self.following.synchronised_at
+        before, is_first = self.following.synchronised_at, self.delay == float("inf")
         if message.HasField("looked_at"):
-            self.delay = min(self.delay, self.now - looked_at)
+            self.delay = min(self.delay + (looked_at - self.looked_at) * DRIFT, self.now - looked_at)
+            self.looked_at = looked_at
         self.following.receive(message, self.now, NOW)
         if self.following.synchronised_at != before:
-            self.slack = self.delay
+            self.slack = 0.0 if is_first else self.delay
 
     def check(self) -> None:
         """Every revocation that was answered before the view was synchronised is in it.

@@ -120,7 +120,6 @@ class Following:
         If the server `refused` the revision, the next one begins with a snapshot; the view stays as it is until that is
         complete, and ages.
         """
-        self._snapshot = None
         self._anew = self._anew or refused
         wait = min(self._patience.first * 2.0 ** min(self._failures, 30), self._patience.longest)
         self._failures += 1
