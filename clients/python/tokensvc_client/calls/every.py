@@ -6,6 +6,7 @@ from tokensvc_client.calls.clients import ClientCalls
 from tokensvc_client.calls.keys import KeyCalls
 from tokensvc_client.calls.sessions import SessionCalls
 from tokensvc_client.calls.tokens import TokenCalls
+from tokensvc_client.introspector import Introspector
 
 
 class Calls(TokenCalls, SessionCalls, KeyCalls, ClientCalls, AuditCalls):
@@ -13,3 +14,4 @@ class Calls(TokenCalls, SessionCalls, KeyCalls, ClientCalls, AuditCalls):
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
+        self._introspector = Introspector(caller)

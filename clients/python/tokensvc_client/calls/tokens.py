@@ -8,6 +8,8 @@ from tokensvc_pb.v1 import token_service_pb2 as pb
 
 from tokensvc_client import rpcs
 from tokensvc_client.caller import Caller
+from tokensvc_client.coalescing import may_travel
+from tokensvc_client.introspector import Introspector
 from tokensvc_client.streams import Stream
 from tokensvc_client.values.plain import read, write
 from tokensvc_client.values.tokens import (
@@ -32,6 +34,7 @@ class TokenCalls:
     """
 
     _caller: Caller
+    _introspector: Introspector
 
     async def issue(
         self,
@@ -55,8 +58,20 @@ class TokenCalls:
         timeout: float | None = None,
     ) -> Tokens:
         """Start a session: an access token and a refresh token. Repeated only where there is an `idempotency_key`."""
-        fields = {name: value for name, value in locals().items() if name not in {"self", "timeout"}}
-        request = write(pb.IssueRequest(), fields)
+        plain = pb.IssueRequest(
+            subject=subject,
+            client_id=client_id,
+            scopes=scopes,
+            audiences=audiences,
+            access_only=access_only,
+            acr=acr,
+            amr=amr,
+            credential_version=credential_version,
+            idempotency_key=idempotency_key,
+        )
+        parts = {"device": device, "context": context, "confirmation": confirmation, "claims": claims}
+        times = {"access_ttl": access_ttl, "refresh_ttl": refresh_ttl, "auth_time": auth_time}
+        request = write(plain, {**parts, **times})
         deadline = self._caller.deadline(timeout)
         answer = await self._caller.call(rpcs.ISSUE, request, deadline, is_repeatable=bool(idempotency_key))
         return read(Tokens, answer)
@@ -79,8 +94,15 @@ class TokenCalls:
         Repeated, unless it comes with a proof: that works once. Where BindingMismatchError has a `dpop_nonce`, a proof
         with that nonce may succeed.
         """
-        fields = {name: value for name, value in locals().items() if name not in {"self", "timeout"}}
-        request = write(pb.RefreshRequest(), fields)
+        plain = pb.RefreshRequest(
+            refresh_token=refresh_token,
+            client_id=client_id,
+            scopes=scopes,
+            audiences=audiences,
+            device_id=device_id,
+            credential_version=credential_version,
+        )
+        request = write(plain, {"context": context, "dpop": dpop})
         answer = await self._caller.call(
             rpcs.REFRESH, request, self._caller.deadline(timeout), is_repeatable=dpop is None
         )
@@ -103,11 +125,17 @@ class TokenCalls:
 
         What is unknown or ended already is answered with success. Fails with ValueError unless one is given.
         """
-        targets = (token, session_id, subject, device, client_id)
-        if sum(target is not None for target in targets) != 1:
+        targets = {
+            "token": token,
+            "session_id": session_id,
+            "subject": subject,
+            "device": device,
+            "client_id": client_id,
+        }
+        if sum(target is not None for target in targets.values()) != 1:
             raise ValueError("revoke: exactly one of token, session_id, subject, device and client_id is needed")
-        fields = {name: value for name, value in locals().items() if name not in {"self", "timeout", "targets"}}
-        request = write(pb.RevokeRequest(), fields)
+        plain = pb.RevokeRequest(token_type_hint=token_type_hint, reason=reason)
+        request = write(plain, {**targets, "issued_before": issued_before})
         answer = await self._caller.call(rpcs.REVOKE, request, self._caller.deadline(timeout))
         return read(Change, answer)
 
@@ -125,14 +153,22 @@ class TokenCalls:
     ) -> Introspection:
         """Tell what a token says, and whether it is active (RFC 7662): the answer is true only then.
 
-        No revocation answered before this call began is missed, unless `max_staleness` allows it.
-        Repeated, unless it comes with a proof: that works once.
+        No revocation answered before this call began is missed, unless `max_staleness` allows it. Calls of one client
+        that come together and ask for no scopes, no audience and no proof share a BatchIntrospect. Repeated, unless it
+        comes with a proof: that works once.
         """
-        fields = {name: value for name, value in locals().items() if name not in {"self", "timeout"}}
-        request = write(pb.IntrospectRequest(), fields)
-        answer = await self._caller.call(
-            rpcs.INTROSPECT, request, self._caller.deadline(timeout), is_repeatable=dpop is None
+        deadline = self._caller.deadline(timeout)
+        if not (required_scopes or audience or dpop) and may_travel(token):
+            return await self._introspector.ask(token, min_revision, max_staleness, deadline)
+        plain = pb.IntrospectRequest(
+            token=token,
+            token_type_hint=token_type_hint,
+            required_scopes=required_scopes,
+            audience=audience,
+            min_revision=min_revision,
         )
+        request = write(plain, {"max_staleness": max_staleness, "dpop": dpop})
+        answer = await self._caller.call(rpcs.INTROSPECT, request, deadline, is_repeatable=dpop is None)
         return read(Introspection, answer)
 
     async def batch_introspect(
@@ -144,8 +180,8 @@ class TokenCalls:
         timeout: float | None = None,
     ) -> BatchIntrospection:
         """Tell what each of up to 1,000 tokens says, all at one state of the service."""
-        fields = {"tokens": tokens, "min_revision": min_revision, "max_staleness": max_staleness}
-        request = write(pb.BatchIntrospectRequest(), fields)
+        plain = pb.BatchIntrospectRequest(tokens=tokens, min_revision=min_revision)
+        request = write(plain, {"max_staleness": max_staleness})
         answer = await self._caller.call(rpcs.BATCH_INTROSPECT, request, self._caller.deadline(timeout))
         return read(BatchIntrospection, answer)
 
@@ -160,8 +196,10 @@ class TokenCalls:
         timeout: float | None = None,
     ) -> ExchangedToken:
         """Trade an access token for a narrower one for the next service (RFC 8693)."""
-        fields = {name: value for name, value in locals().items() if name not in {"self", "timeout"}}
-        request = write(pb.ExchangeRequest(), fields)
+        plain = pb.ExchangeRequest(
+            subject_token=subject_token, actor_token=actor_token, audiences=audiences, scopes=scopes
+        )
+        request = write(plain, {"access_ttl": access_ttl})
         answer = await self._caller.call(rpcs.EXCHANGE, request, self._caller.deadline(timeout))
         return read(ExchangedToken, answer)
 
