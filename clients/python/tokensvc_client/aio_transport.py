@@ -9,6 +9,7 @@ import grpc.aio
 
 from tokensvc_client.channel import Endpoint
 from tokensvc_client.connections import Connection, Connections
+from tokensvc_client.errors import UnavailableError
 from tokensvc_client.rpcs import Answer, Request, Rpc
 from tokensvc_client.transport import Metadata
 
@@ -30,10 +31,11 @@ class AioReading(Generic[Answer]):
         try:
             answer: Any = await self._call.read()
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if self._is_cancelled and not (task is not None and task.cancelling()):
+            if _is_cancelled():
+                raise
+            if self._is_cancelled:
                 return None
-            raise
+            raise _closed() from None
         return None if answer is grpc.aio.EOF else answer
 
     def cancel(self) -> None:
@@ -78,6 +80,11 @@ class AioTransport:
         try:
             call = connection.callable_for(rpc, "unary_unary")
             answer: Answer = await call(request, timeout=timeout, metadata=metadata)
+        except asyncio.CancelledError:
+            if _is_cancelled():
+                raise
+            raise _closed() from None
+        else:
             return answer
         finally:
             self.give_back(connection)
@@ -92,8 +99,7 @@ class AioTransport:
 
     def give_back(self, connection: Connection[grpc.aio.Channel]) -> None:
         """A call on it is over."""
-        channel = self._connections.give_back(connection)
-        if channel is not None:
+        for channel in self._connections.give_back(connection):
             closing = asyncio.get_running_loop().create_task(channel.close())
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
@@ -111,3 +117,13 @@ class AioTransport:
         for channel in self._connections.drain():
             await channel.close()
         await asyncio.gather(*self._closing)
+
+
+def _is_cancelled() -> bool:
+    """Whether the task itself was cancelled, and not the call alone, as by closing the channel."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _closed() -> UnavailableError:
+    return UnavailableError("the client was closed", code=grpc.StatusCode.CANCELLED)

@@ -121,8 +121,7 @@ class BlockingTransport:
 
     def give_back(self, connection: Connection[grpc.Channel]) -> None:
         """A call on it is over."""
-        channel = self._connections.give_back(connection)
-        if channel is not None:
+        for channel in self._connections.give_back(connection):
             channel.close()
 
     def signal(self) -> BlockingSignal:

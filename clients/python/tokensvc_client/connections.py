@@ -61,14 +61,15 @@ class Connections(Generic[Channel]):
             connection.under_way += 1
             return connection
 
-    def give_back(self, connection: Connection[Channel]) -> Channel | None:
-        """A call is over; answers a channel that nobody needs any more, to be closed."""
+    def give_back(self, connection: Connection[Channel]) -> Sequence[Channel]:
+        """A call is over; answers the channels that nobody needs any more, to be closed."""
         with self._lock:
             connection.under_way -= 1
-            if connection.under_way or connection not in self._older:
-                return None
-            self._older.remove(connection)
-            return connection.channel
+            if not self._older:
+                return []
+            idle = [older.channel for older in self._older if not older.under_way]
+            self._older = [older for older in self._older if older.under_way]
+            return idle
 
     def drain(self) -> Sequence[Channel]:
         """Open nothing from now on; answer all channels, to be closed."""
@@ -80,11 +81,10 @@ class Connections(Generic[Channel]):
             return channels
 
     def _fresh(self) -> Connection[Channel]:
-        current = self._current
+        current, now = self._current, self._clock()
         if current is None:
-            self._seen = self._look()
+            self._seen, self._look_at = self._look(), now + _LOOK_EVERY
             return Connection(self._open())
-        now = self._clock()
         if not self._files or now < self._look_at:
             return current
         self._look_at = now + _LOOK_EVERY
