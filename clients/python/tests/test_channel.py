@@ -11,7 +11,7 @@ import grpc
 import pytest
 from certificates import Authority
 from flavours import Flavour
-from scripted import Refusal, Scripted, scripted
+from scripted import Refusal, Scripted, scripted, until
 from tokensvc_client import AsyncTokenClient, Retries, Tls, TokenClient, UnavailableError
 from tokensvc_client.channel import is_local
 from tokensvc_client.connections import Connections
@@ -193,6 +193,18 @@ def test_a_closed_client_says_so(flavour: Flavour, script: Scripted) -> None:
     client.close()
     with pytest.raises(RuntimeError, match="closed"):
         client.get_jwks()
+
+
+def test_calls_spread_over_all_addresses(flavour: Flavour, script: Scripted) -> None:
+    """A name that stands for several servers is called at each in turn."""
+    with scripted() as other:
+        target = f"ipv4:{script.address},{other.address}"
+        client = flavour.client(target, insecure=True)
+        until(lambda: client.get_jwks() and script.calls and other.calls)
+        before = len(script.calls), len(other.calls)
+        for _ in range(10):
+            client.get_jwks()
+        assert (len(script.calls) - before[0], len(other.calls) - before[1]) == (5, 5)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from tokensvc_client.transport import Metadata
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Stream = TypeVar("Stream")
 
 
 class Blocking(Protocol):
@@ -42,6 +43,18 @@ def blocking(method: Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]) -> C
         return drive(method(self._wrapped, *args, **kwargs))
 
     return wait
+
+
+def streaming(
+    method: Callable[Concatenate[Any, P], T], kind: Callable[[T], Stream]
+) -> Callable[Concatenate[Any, P], Stream]:
+    """The same for a method that begins a stream, which is given out as a `kind` that blocks."""
+
+    @functools.wraps(method)
+    def begin(self: Blocking, /, *args: P.args, **kwargs: P.kwargs) -> Stream:
+        return kind(method(self._wrapped, *args, **kwargs))
+
+    return begin
 
 
 class BlockingReading(Generic[Answer]):

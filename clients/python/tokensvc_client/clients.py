@@ -4,14 +4,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from tokensvc_client.aio_transport import AioTransport
-from tokensvc_client.blocking import BlockingTransport, blocking, drive
+from tokensvc_client.blocking import BlockingTransport, blocking, drive, streaming
 from tokensvc_client.caller import Caller
 from tokensvc_client.calls.every import Calls
 from tokensvc_client.channel import Endpoint, Tls
 from tokensvc_client.credentials import Credentials
 from tokensvc_client.retrying import Retries
 from tokensvc_client.streams import BlockingAuditEvents, BlockingStream
-from tokensvc_client.values.audit import AuditFilter
 from tokensvc_client.values.tokens import RevocationStep
 
 _TIMEOUT = 5.0
@@ -91,6 +90,7 @@ class TokenClient:
     introspect = blocking(Calls.introspect)
     batch_introspect = blocking(Calls.batch_introspect)
     exchange = blocking(Calls.exchange)
+    watch_revocations = streaming(Calls.watch_revocations, BlockingStream[RevocationStep])
 
     list_sessions = blocking(Calls.list_sessions)
     get_session = blocking(Calls.get_session)
@@ -110,24 +110,7 @@ class TokenClient:
     rotate_client_secret = blocking(Calls.rotate_client_secret)
 
     list_audit_events = blocking(Calls.list_audit_events)
-
-    def watch_revocations(
-        self, *, from_revision: int = 0, timeout: float | None = None
-    ) -> BlockingStream[RevocationStep]:
-        """As for AsyncTokenClient, for threads."""
-        return BlockingStream(self._wrapped.watch_revocations(from_revision=from_revision, timeout=timeout))
-
-    def watch_audit_events(
-        self,
-        *,
-        filter: AuditFilter | None = None,  # noqa: A002 - the field's name
-        after_sequence: int = 0,
-        timeout: float | None = None,
-    ) -> BlockingAuditEvents:
-        """As for AsyncTokenClient, for threads."""
-        return BlockingAuditEvents(
-            self._wrapped.watch_audit_events(filter=filter, after_sequence=after_sequence, timeout=timeout)
-        )
+    watch_audit_events = streaming(Calls.watch_audit_events, BlockingAuditEvents)
 
     @property
     def credentials(self) -> Credentials | None:
