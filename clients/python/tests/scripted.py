@@ -63,11 +63,12 @@ Script = Callable[[Asked], Answer]
 
 
 class Scripted(grpc.GenericRpcHandler):
-    """Answers by `script`; `calls` are those that came. Its address is set when it serves."""
+    """Answers by `script`, streams `steps`; `calls` are those that came. Its address is set when it serves."""
 
     def __init__(self) -> None:
         self.script: Script = lambda asked: RPCS[f"/tokensvc.v1.{asked.method}"].answer()
         self.calls: list[Asked] = []
+        self.steps: Iterator[Message] = iter(())
         self.address = ""
         self._has_come = threading.Condition()
 
@@ -83,6 +84,12 @@ class Scripted(grpc.GenericRpcHandler):
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         rpc = RPCS[details.method]
+        if "/Watch" in details.method:
+            return grpc.unary_stream_rpc_method_handler(
+                lambda request, context: self.steps,
+                request_deserializer=rpc.request.FromString,
+                response_serializer=rpc.answer.SerializeToString,
+            )
         return grpc.unary_unary_rpc_method_handler(
             lambda request, context: self._answer(details.method, request, context),
             request_deserializer=rpc.request.FromString,
