@@ -90,7 +90,10 @@ class Settings(BaseSettings):
         90, ge=0, le=3_650, description="Days after which the next key signs access tokens; 0: when told to."
     )
     refresh_key_days: int = Field(
-        365, ge=0, le=3_650, description="Days after which the next key seals refresh tokens; 0: when told to."
+        365,
+        ge=0,
+        le=3_650,
+        description="Days after which the next MAC keys seal and make refresh tokens; 0: when told to.",
     )
     audit_retention: int = Field(90, ge=0, le=36_500, description="Days for which audit events are kept; 0: for ever.")
     audit_addresses: bool = Field(default=False, description="Keep the network addresses of callers in audit events.")

@@ -1,0 +1,89 @@
+"""Owns introspecting together: what those who ask at the same time send, and what each gets of the answer."""
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
+
+import grpc
+from tokensvc_pb.v1 import token_service_pb2 as pb
+
+from tokensvc_client import rpcs
+from tokensvc_client.caller import Caller, remaining
+from tokensvc_client.coalescing import Asker, Coalescing, Outcome
+from tokensvc_client.errors import DeadlineExceededError, InvalidRequestError, TokenServiceError
+from tokensvc_client.transport import Signal
+from tokensvc_client.values.plain import read, read_all, write
+from tokensvc_client.values.tokens import Introspection
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """How fresh an answer has to be: the fields of the request that have to be alike."""
+
+    min_revision: int
+    max_staleness: timedelta | None
+
+
+class Introspector:
+    """Answers what Introspect would, by fewer calls where many ask at once."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._coalescing = Coalescing()
+
+    async def ask(
+        self, token: str, min_revision: int, max_staleness: timedelta | None, deadline: float | None
+    ) -> Introspection:
+        """What `token` says, by the answer of a call that began after this one. Fails with TokenServiceError."""
+        freshness, signal = Freshness(min_revision, max_staleness), self._caller.transport.signal()
+        asker = Asker(token, math.inf if deadline is None else deadline, signal.set)
+        self._coalescing.arrive(freshness, asker)
+        try:
+            while asker.outcome is None:
+                if asker.leads:
+                    outcomes = await self._outcomes([member.token for member in asker.leads], freshness, deadline)
+                    self._coalescing.settle(freshness, asker, outcomes)
+                else:
+                    await _wait(signal, deadline)
+        except BaseException:
+            self._coalescing.leave(freshness, asker)
+            raise
+        if isinstance(asker.outcome, TokenServiceError):
+            raise asker.outcome
+        return asker.outcome
+
+    async def _outcomes(self, tokens: Sequence[str], freshness: Freshness, deadline: float | None) -> Sequence[Outcome]:
+        try:
+            return await self._introspections(tokens, freshness, deadline)
+        except InvalidRequestError as error:
+            if len(tokens) == 1:
+                return [error]
+        except TokenServiceError as error:
+            return [copy.copy(error) for _ in tokens]  # each raises one of its own
+        # No token alone is refused: all together would make too long an answer.
+        middle = len(tokens) // 2
+        first = await self._outcomes(tokens[:middle], freshness, deadline)
+        return [*first, *await self._outcomes(tokens[middle:], freshness, deadline)]
+
+    async def _introspections(
+        self, tokens: Sequence[str], freshness: Freshness, deadline: float | None
+    ) -> Sequence[Introspection]:
+        fields = asdict(freshness)
+        if len(tokens) == 1:
+            single = write(pb.IntrospectRequest(token=tokens[0]), fields)
+            alone = await self._caller.call(rpcs.INTROSPECT, single, deadline, is_repeatable=True)
+            return [read(Introspection, alone)]
+        request = write(pb.BatchIntrospectRequest(tokens=tokens), fields)
+        answer = await self._caller.call(rpcs.BATCH_INTROSPECT, request, deadline)
+        # A batch says its revision once; Introspect says it with each token that is active.
+        results = read_all(Introspection, answer.results)
+        return [replace(result, revision=answer.revision) if result.active else result for result in results]
+
+
+async def _wait(signal: Signal, deadline: float | None) -> None:
+    """Wait for the signal; fails with DeadlineExceededError when the time is over."""
+    if remaining(deadline) == 0:
+        raise DeadlineExceededError("no answer came in time", code=grpc.StatusCode.DEADLINE_EXCEEDED)
+    await signal.wait(remaining(deadline))
