@@ -14,6 +14,7 @@ from tokensvc.domain.effects import AuditEvent, Effects
 from tokensvc.domain.keys import KeyPurpose, StoredKey
 from tokensvc.domain.policy import RefreshTokenFormat
 from tokensvc.domain.refresh_token import RefreshToken
+from tokensvc.domain.revocation import LogEntry
 from tokensvc.domain.session import Grant, Session
 from tokensvc.domain.used_id import UsedId
 from tokensvc.domain.view import View
@@ -175,6 +176,12 @@ class Store(Protocol):
         """The view of the log; with `max_staleness` zero, not older than this call (milliseconds).
 
         Refuses with STORE_UNAVAILABLE if the log has not reached `min_revision`.
+        """
+
+    async def log_entries(self, after: int, until: int, now: int, limit: int) -> Sequence[LogEntry]:
+        """Entries of the log behind revision `after` up to `until`, the lowest first, that are still needed at `now`.
+
+        `until` is a revision that a view has shown.
         """
 
     async def sessions_by_id(self, session_ids: Collection[str]) -> Mapping[str, SessionRow]:
