@@ -10,7 +10,7 @@ from tokensvc_pb.v1 import (
 
 _FILES = (token_service_pb2, session_service_pb2, key_service_pb2, client_service_pb2, audit_service_pb2)
 _NAMES = {
-    *("Issue", "Refresh", "Revoke", "Introspect", "BatchIntrospect", "Exchange"),
+    *("Issue", "Refresh", "Revoke", "Introspect", "BatchIntrospect", "Exchange", "WatchRevocations"),
     *("ListSessions", "GetSession", "FlagSubject", "UnflagSubject"),
     *("GetJwks", "ListKeys", "RotateKey", "RevokeKey"),
     *("ListAuditEvents", "WatchAuditEvents"),
