@@ -57,7 +57,7 @@ def test_what_has_expired_long_ago_is_not_in_a_snapshot() -> None:
     in_virtual_time(scenario)
 
 
-@pytest.mark.parametrize("size", [249, 250, 251, 1000])
+@pytest.mark.parametrize("size", [499, 500, 501, 2000])
 def test_a_long_snapshot_comes_in_parts(size: int) -> None:
     """Each is bounded, and until the last one says so nothing is complete."""
 
@@ -70,13 +70,13 @@ def test_a_long_snapshot_comes_in_parts(size: int) -> None:
         assert watcher.keys == [*map(str, range(size))]
         assert {(step.revision, step.looked_at) for step in parts} <= {(0, None)}
         assert (last.revision, last.looked_at) == (size, NOW)
-        assert max(len(step.entries) for step in watcher.steps) <= 250
+        assert max(len(step.entries) for step in watcher.steps) <= 500
         await watcher.leave()
 
     in_virtual_time(scenario)
 
 
-@pytest.mark.parametrize("missed", [0, 1, 600])
+@pytest.mark.parametrize("missed", [0, 1, 1200])
 def test_a_watch_is_taken_up_where_it_was(missed: int) -> None:
     """From a revision on come the entries behind it alone, and at once how far that is."""
 
@@ -235,17 +235,17 @@ def test_watchers_who_begin_together_share_the_snapshot() -> None:
 
     async def scenario() -> None:
         store, steps, clock = WatchedStore(), Steps(), FakeClock()
-        await end(store, *map(str, range(2000)))
+        await end(store, *map(str, range(4000)))
         feed = steps.feed(store, clock)
         watchers = [Watcher(feed, steps) for _ in range(10)]
         await asyncio.sleep(SOON)
-        assert {len(watcher.keys) for watcher in watchers} == {2000}
+        assert {len(watcher.keys) for watcher in watchers} == {4000}
         assert store.reads == 7 + len(watchers)  # what comes last tells each where it is
         clock.advance(days=1)
         await asyncio.sleep(60)
         late = Watcher(feed, steps)
         await asyncio.sleep(SOON)
-        assert (late.keys, late.revisions[0]) == ([], 2000)
+        assert (late.keys, late.revisions[0]) == ([], 4000)
         for watcher in (*watchers, late):
             await watcher.leave()
 
@@ -257,19 +257,19 @@ def test_kept_parts_take_bounded_room(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def scenario() -> None:
         store, steps = WatchedStore(), Steps()
-        await end(store, *map(str, range(2000)))
+        await end(store, *map(str, range(4000)))
         feed = steps.feed(store)
         watchers = []
         for _ in range(2):
             watchers.append(Watcher(feed, steps))
             await asyncio.sleep(SOON)
             assert feed._ring is not None
-            assert feed._ring.parts._bytes <= 40_000
-        assert [len(watcher.keys) for watcher in watchers] == [2000, 2000]
+            assert feed._ring.parts._bytes <= 80_000
+        assert [len(watcher.keys) for watcher in watchers] == [4000, 4000]
         for watcher in watchers:
             await watcher.leave()
 
-    monkeypatch.setattr("tokensvc.services.snapshot_parts.MOST_BYTES", 40_000)
+    monkeypatch.setattr("tokensvc.services.snapshot_parts.MOST_BYTES", 80_000)
     in_virtual_time(scenario)
 
 
@@ -308,7 +308,7 @@ def test_a_snapshot_may_take_longer_than_steps_wait(monkeypatch: pytest.MonkeyPa
 
     async def scenario() -> None:
         store, steps = WatchedStore(), Steps()
-        names = [*map(str, range(600))]
+        names = [*map(str, range(1200))]
         await end(store, *names)
         feed = steps.feed(store)
         slow = Watcher(feed, steps)
@@ -320,7 +320,7 @@ def test_a_snapshot_may_take_longer_than_steps_wait(monkeypatch: pytest.MonkeyPa
         slow.reads.set()
         await asyncio.sleep(SOON)
         assert slow.keys == names + more
-        assert slow.revisions[-1] == 640
+        assert slow.revisions[-1] == 1240
         await slow.leave()
 
     monkeypatch.setattr(revocation_ring, "MOST_STEPS", 10)
