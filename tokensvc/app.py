@@ -23,7 +23,7 @@ from tokensvc.domain.certificate import CertificateError
 from tokensvc.domain.keys import KeyPurpose, StoredKey
 from tokensvc.domain.policy import DAY, SECOND
 from tokensvc.ports import Clock, Randomness, Store
-from tokensvc.rpc import audit_service, client_service, key_service, session_service, token_service
+from tokensvc.rpc import audit_service, client_service, key_service, revocations, session_service, token_service
 from tokensvc.rpc.assertions import Assertions
 from tokensvc.rpc.audit_service import AuditService
 from tokensvc.rpc.caller import Callers
@@ -48,6 +48,7 @@ from tokensvc.services.proofs import Proofs
 from tokensvc.services.refresh import RefreshTokensOfSession
 from tokensvc.services.refusals import INTERVAL, Refusals
 from tokensvc.services.retention import Retention, beat
+from tokensvc.services.revocation_feed import RevocationFeed
 from tokensvc.services.revoke import RevokeTokens
 from tokensvc.services.sessions import Sessions
 from tokensvc.services.token_set import AccessTokenMinter
@@ -227,6 +228,7 @@ def _services(
         RevokeTokens(store, keys.access_tokens, keys.refresh_tokens, clock),
         IntrospectTokens(store, keys.access_tokens, keys.refresh_tokens, proofs, clock, settings.issuer),
         ExchangeTokens(store, keys.access_tokens, clock, randomness),
+        RevocationFeed(store, clock, revocations.written),
     )
     return {
         token_service.DESCRIPTOR: tokens.methods(),

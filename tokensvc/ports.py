@@ -14,6 +14,7 @@ from tokensvc.domain.effects import AuditEvent, Effects
 from tokensvc.domain.keys import KeyPurpose, StoredKey
 from tokensvc.domain.policy import RefreshTokenFormat
 from tokensvc.domain.refresh_token import RefreshToken
+from tokensvc.domain.revocation import LogEntry
 from tokensvc.domain.session import Grant, Session
 from tokensvc.domain.used_id import UsedId
 from tokensvc.domain.view import View
@@ -177,6 +178,9 @@ class Store(Protocol):
         Refuses with STORE_UNAVAILABLE if the log has not reached `min_revision`.
         """
 
+    async def log_entries(self, after: int, until: int, now: int, limit: int) -> Sequence[LogEntry]:
+        """Entries of the log behind `after` up to `until`, which a view has shown, that are needed at `now`, in order."""
+
     async def sessions_by_id(self, session_ids: Collection[str]) -> Mapping[str, SessionRow]:
         """The sessions with these ids, as far as they exist, all as they were in one moment after this call began."""
 
@@ -282,10 +286,7 @@ class ClientAssertions(Protocol):
         """The client that an assertion says it is from, right or wrong; empty if that cannot be understood."""
 
     def verify(self, text: str, directory: ClientDirectory, now: int) -> ClientAssertion | None:
-        """Read an assertion; None unless it is genuine, for us, in its time, and from a client that may call.
-
-        Whether it was used before is not known here.
-        """
+        """Read an assertion, used or not; None unless it is genuine, for us, in its time, and from one that may call."""
 
 
 class DpopNonces(Protocol):

@@ -5,19 +5,20 @@ import secrets
 import tracemalloc
 from typing import Final
 
-from tokensvc_pb.v1 import token_service_pb2 as pb
-
 from tokensvc.domain.policy import HOUR
 from tokensvc.domain.revocation import EntryKind, LogEntry
 from tokensvc.domain.view import View
+from tokensvc.rpc.revocations import written
+from tokensvc.services.revocation_feed import Step
 
 _ENTRIES: Final = 200_000
 _NOW: Final = 1_800_000_000_000
+_PART: Final = 500  # entries in a message of a snapshot
 _FRAMES: Final = 14  # bytes before a streamed message: gRPC's 5, HTTP/2's 9
 
 
 def measure() -> dict[str, int]:
-    """The bytes of one ended session in a view, and as a message of its own of WatchRevocations."""
+    """The bytes of one ended session in a view, and in WatchRevocations: as a message of its own, and among many."""
     tracemalloc.start()
     try:
         view = View()
@@ -26,13 +27,12 @@ def measure() -> dict[str, int]:
         taken, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    last = _entry(_ENTRIES)
-    revocation = pb.Revocation(revision=last.revision, session_id=last.key, reason=last.reason)
-    revocation.expires_at.FromMilliseconds(last.expires_at)
-    revocation.revoked_at.FromMilliseconds(last.at)
-    message = pb.WatchRevocationsResponse(revocations=[revocation], revision=last.revision)
-    message.looked_at.FromMilliseconds(last.at)
-    return {"bytes_in_memory": taken // _ENTRIES, "bytes_streamed": len(message.SerializeToString()) + _FRAMES}
+    part = [_entry(revision) for revision in range(_ENTRIES - _PART, _ENTRIES)]
+    return {
+        "bytes_in_memory": taken // _ENTRIES,
+        "bytes_streamed": len(written(Step(part[-1:], _ENTRIES, _NOW))) + _FRAMES,
+        "bytes_in_a_snapshot": (len(written(Step(part, 0, None))) + _FRAMES) // _PART,
+    }
 
 
 def _entry(revision: int) -> LogEntry:

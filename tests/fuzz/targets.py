@@ -16,7 +16,7 @@ from tests.fakes import FakeClock
 from tests.fuzz.in_process import InProcess
 from tests.harness import ISSUER
 from tests.proofs import URI, a_phone
-from tests.rpc.methods import LATER, OFFERED
+from tests.rpc.methods import OFFERED
 from tokensvc.crypto.client_assertions import ClientAssertionVerifier
 from tokensvc.crypto.dpop_proofs import read_proof
 from tokensvc.crypto.jwk import JwkError, read_set
@@ -26,7 +26,7 @@ from tokensvc.domain.client_directory import ClientDirectory
 from tokensvc.domain.http_uri import normalized
 from tokensvc.domain.policy import RefreshTokenFormat
 
-_METHODS = sorted(f"/{method.containing_service.full_name}/{method.name}" for method in (*OFFERED, *LATER))
+_METHODS = sorted(f"/{method.containing_service.full_name}/{method.name}" for method in OFFERED)
 _REFUSALS = frozenset(grpc.StatusCode) - {grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL}
 _FRESH_AFTER = 20_000  # calls: a service over memory that is never pruned grows
 

@@ -12,13 +12,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tests.certificates import Authority
 from tests.fakes import FakeRandomness
 from tests.harness import Service
-from tests.rpc.methods import LATER, OFFERED
+from tests.rpc.methods import OFFERED
 from tokensvc.app import build_server, credentials_of
 from tokensvc.config import load_settings
 from tokensvc.rpc.server import RpcServer
 
 REFLECTIONS = [f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo" for version in ("v1", "v1alpha")]
-PATHS = [f"/{method.containing_service.full_name}/{method.name}" for method in (*OFFERED, *LATER)] + REFLECTIONS
+PATHS = [f"/{method.containing_service.full_name}/{method.name}" for method in OFFERED] + REFLECTIONS
 
 
 @dataclass

@@ -25,6 +25,7 @@ class EntryKind(IntEnum):
 
 
 BARRIERS: Final = frozenset({EntryKind.SUBJECT, EntryKind.DEVICE, EntryKind.CLIENT})
+ENDINGS: Final = BARRIERS | {EntryKind.TOKEN, EntryKind.SESSION}
 BarrierKey = tuple[EntryKind, str]
 
 
@@ -73,6 +74,12 @@ class Barrier:
 def device_key(subject: str, device_id: str) -> str:
     """The log's key of a subject's device."""
     return f"{subject}{DEVICE_SEPARATOR}{device_id}"
+
+
+def device_of(key: str) -> tuple[str, str]:
+    """The subject and the device's id of a log's `device_key`."""
+    subject, _, device_id = key.partition(DEVICE_SEPARATOR)
+    return subject, device_id
 
 
 def barrier_keys(subject: str, client_id: str, device_id: str) -> Iterator[BarrierKey]:

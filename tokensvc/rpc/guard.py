@@ -105,6 +105,11 @@ class Guard:
         """How many RPCs may be there at once: those that are worked on, refusals that wait, and streams."""
         return self.most + MOST_WAITING + self._streams.most
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no answer is to come any more, but for the ends of streams that nobody reads."""
+        return self.under_way <= self._streams.ended
+
     def end_waits(self) -> None:
         """End all answers that are streams, without an error; give those that wait, and let none wait from now on."""
         self._streams.end_all()

@@ -45,6 +45,8 @@ class Rpc:
         except grpc.aio.AbortError as ending:
             # gRPC keeps it with the call and raises it again: with our frames in it, both would be kept in a cycle.
             ending.with_traceback(None)
+        except grpc.aio.InternalError:
+            pass  # its caller has gone, who had not read what was sent before
 
 
 def in_time(serve: Serve) -> Serve:

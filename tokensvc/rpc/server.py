@@ -127,7 +127,7 @@ class RpcServer:
         """Return when gRPC has stopped, or when no RPC of ours is under way and it waits for open connections alone."""
         was_idle = False
         while not stopping.done():
-            is_idle = not self._guard.under_way
+            is_idle = self._guard.is_idle
             if is_idle and was_idle:  # also some time ago: so the last answer has been sent
                 return
             was_idle = is_idle

@@ -1,7 +1,8 @@
 """Owns the life of answers that are streams: each ends with its caller's rights, and all of them with the server."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +19,14 @@ _LOOK_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What is sent: the initial metadata, and then the messages."""
+    """What is sent: the initial metadata, and then the messages, which are closed at the end.
+
+    Whoever takes longer than `patience` seconds to take a message is cut off; where it is None, nobody is.
+    """
 
     metadata: Mapping[str, str]
-    messages: AsyncIterator[Message]
+    messages: AsyncGenerator[Message | bytes]
+    patience: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ class StreamMethod:
 
 
 class Streams:
-    """Sends streams. A slow reader is waited for: it holds up itself alone."""
+    """Sends streams. A slow reader is waited for, as long as a stream has patience: it holds up itself alone."""
 
     def __init__(self, store: Store, callers: Callers, clock: Clock, *, most: int) -> None:
         """At `most` so many at a time, half of them for one caller: so none takes the places of all others."""
@@ -48,8 +53,13 @@ class Streams:
 
     @property
     def open(self) -> int:
-        """How many there are."""
+        """How many there are, with those that have ended and whose callers have not taken that yet."""
         return len(self._open)
+
+    @property
+    def ended(self) -> int:
+        """How many of those that are open have ended. Who does not read gets to know it when its connection ends."""
+        return sum(task.done() for task in self._open)
 
     async def send(self, method: StreamMethod, call: Call, request: Any, context: Any) -> None:
         """Serve `call` until its messages end, the caller loses its rights, or `end_all`; refuses with RefusedError."""
@@ -58,10 +68,10 @@ class Streams:
         sending = asyncio.create_task(_send(method, request, context))
         watching = asyncio.create_task(self._watch(call.caller, method.permission, context))
         self._open[sending] = call.caller.client_id
+        context.add_done_callback(lambda _context: self._open.pop(sending))
         try:
             await asyncio.wait((sending, watching), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            del self._open[sending]
             for task in (sending, watching):
                 task.cancel()
             results = await asyncio.gather(watching, sending, return_exceptions=True)
@@ -91,5 +101,14 @@ class Streams:
 async def _send(method: StreamMethod, request: Any, context: Any) -> None:
     stream = await method.serve(request)
     await context.send_initial_metadata(tuple(stream.metadata.items()))
-    async for message in stream.messages:
-        await context.write(message)
+    async with aclosing(stream.messages) as messages:
+        async for message in messages:
+            await _write(message, stream.patience, context)
+
+
+async def _write(message: Message | bytes, patience: float | None, context: Any) -> None:
+    try:
+        async with asyncio.timeout(patience):
+            await context.write(message)
+    except TimeoutError:
+        raise overloaded("the caller does not read") from None

@@ -5,15 +5,18 @@ from dataclasses import dataclass
 
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
+from tokensvc.domain.client import Permission
 from tokensvc.domain.errors import RefusedError, invalid
 from tokensvc.rpc import convert, introspected
 from tokensvc.rpc.guard import LONGEST_STALENESS, Method
 from tokensvc.rpc.message_bytes import MOST_BYTES_OF_ANY, MOST_BYTES_WITH_A_TOKEN
+from tokensvc.rpc.streams import Stream, StreamMethod
 from tokensvc.services.call import Call
 from tokensvc.services.exchange import ExchangeOrder, ExchangeTokens
 from tokensvc.services.introspect import ANY_PURPOSE, MOST_TOKENS, STRONG, Freshness, IntrospectTokens, Purpose
 from tokensvc.services.issue import IssueOrder, IssueTokens
 from tokensvc.services.refresh import RefreshOrder, RefreshTokensOfSession
+from tokensvc.services.revocation_feed import RevocationFeed
 from tokensvc.services.revoke import (
     ClientTarget,
     DeviceTarget,
@@ -24,6 +27,7 @@ from tokensvc.services.revoke import (
     TokenTarget,
 )
 
+_PATIENCE = 10.0  # seconds for which a watcher need not read: it has known nothing new for so long
 _TOKENS_OF_A_CALL = 10  # of a batch, for a rate limit: a token in it costs a small part of a call of its own
 
 DESCRIPTOR = pb.DESCRIPTOR.services_by_name["TokenService"]
@@ -38,8 +42,9 @@ class TokenService:
     revoking: RevokeTokens
     introspecting: IntrospectTokens
     exchanging: ExchangeTokens
+    feed: RevocationFeed
 
-    def methods(self) -> Mapping[str, Method]:
+    def methods(self) -> Mapping[str, Method | StreamMethod]:
         """The methods by their names in the proto."""
         return {
             "Issue": Method(self.issue),
@@ -58,6 +63,7 @@ class TokenService:
                 calls=_calls_of_batch,
                 most_bytes=MOST_BYTES_OF_ANY,
             ),
+            "WatchRevocations": StreamMethod(self.watch_revocations, Permission.WATCH),
         }
 
     async def issue(self, call: Call, request: pb.IssueRequest) -> pb.IssueResponse:
@@ -143,6 +149,10 @@ class TokenService:
             session_id=traded.session_id,
             revision=traded.revision,
         )
+
+    async def watch_revocations(self, request: pb.WatchRevocationsRequest) -> Stream:
+        """What is revoked from now on, or was since a revision."""
+        return Stream({}, self.feed.watch(request.from_revision), _PATIENCE)
 
 
 def _asked(request: pb.IntrospectRequest) -> tuple[str, Purpose, Freshness]:

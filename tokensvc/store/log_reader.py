@@ -102,11 +102,16 @@ def begin_reading(connection: Connection, now: int) -> Reading:
 
 def read_page(connection: Connection, reading: Reading, now: int) -> list[LogEntry]:
     """The entries that come next."""
+    return read_entries(connection, reading.reached, reading.head, now, _PAGE)
+
+
+def read_entries(connection: Connection, after: int, until: int, now: int, limit: int) -> list[LogEntry]:
+    """As `Store.log_entries`."""
     found = connection.execute(
         select(_LOG)
-        .where(_LOG.c.revision > reading.reached, _LOG.c.revision <= reading.head, _LOG.c.expires_at >= now - GRACE)
+        .where(_LOG.c.revision > after, _LOG.c.revision <= until, _LOG.c.expires_at >= now - GRACE)
         .order_by(_LOG.c.revision)
-        .limit(_PAGE)
+        .limit(limit)
     )
     return list(map(log_entry_from, found))
 

@@ -1,13 +1,15 @@
 """Owns the store in memory: the same semantics without a database, for tests and for reading."""
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from itertools import islice
 from typing import Any, TypeVar
 
 from tokensvc.domain.client import Client
 from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.keys import StoredKey
-from tokensvc.domain.revocation import BARRIERS, Barrier, BarrierKey
+from tokensvc.domain.revocation import BARRIERS, Barrier, BarrierKey, LogEntry
 from tokensvc.domain.session import Session
 from tokensvc.domain.view import GRACE, View
 from tokensvc.ports import AuditPage, AuditQuery, Committed, SessionFilter, SessionRow, Unit
@@ -28,6 +30,7 @@ class MemoryStore:
         self._leases: dict[str, tuple[str, int]] = {}
         self._used_ids: dict[str, int] = {}  # until when each is kept, by digest
         self._view = View()
+        self._log: list[LogEntry] = []
         self._tell_keys: Callable[[Sequence[StoredKey]], Awaitable[None]] | None = None
         self._told_keys: Sequence[StoredKey] | None = None
         self._audit = MemoryTrail()
@@ -46,6 +49,12 @@ class MemoryStore:
         if self._view.revision < min_revision:
             raise RefusedError(Reason.STORE_UNAVAILABLE, "the log has not reached min_revision")
         return self._view
+
+    async def log_entries(self, after: int, until: int, now: int, limit: int) -> Sequence[LogEntry]:
+        """As the port says."""
+        begin, end = (bisect_right(self._log, revision, key=_revision) for revision in (after, until))
+        needed = (entry for entry in islice(self._log, begin, end) if entry.expires_at >= now - GRACE)
+        return list(islice(needed, limit))
 
     async def sessions_by_id(self, session_ids: Collection[str]) -> Mapping[str, SessionRow]:
         """As the port says."""
@@ -84,7 +93,7 @@ class MemoryStore:
         self._view.keys = [*self._view.keys, *(key for key in keys if key.purpose not in present)]
 
     async def prune(self, now: int, limit: int, audit_before: int = 0) -> Counter[str]:
-        """As the port says; only sessions, used ids and audit events take room here."""
+        """As the port says; of barriers there is no more than the view holds."""
         grants = [session.grant for session in self._sessions.values() if session.grant.expires_at < now - GRACE]
         grants = sorted(grants, key=lambda grant: grant.expires_at)[:limit]
         for grant in grants:
@@ -92,8 +101,13 @@ class MemoryStore:
         gone = [digest for digest, expires_at in self._used_ids.items() if expires_at < now - GRACE][:limit]
         for digest in gone:
             del self._used_ids[digest]
+        expired = {entry.revision for entry in self._log if entry.expires_at < now - GRACE}
+        expired = set(sorted(expired)[:limit])
+        self._log = [entry for entry in self._log if entry.revision not in expired]
         audit_events = self._audit.prune(audit_before, limit)
-        return +Counter(sessions=len(grants), used_ids=len(gone), audit_events=audit_events)
+        return +Counter(
+            sessions=len(grants), used_ids=len(gone), revocation_log=len(expired), audit_events=audit_events
+        )
 
     async def hold_lease(self, name: str, holder: str, now: int, span: int) -> bool:
         """As the port says."""
@@ -145,10 +159,15 @@ class MemoryStore:
             self._view.keys = list(rows.keys())
         for entry in rows.numbered_log(head):
             self._view.apply(entry)
+            self._log.append(entry)
             if entry.kind in BARRIERS:
                 key = (entry.kind, entry.key)
                 self._barriers[key] = self._barriers.get(key, Barrier()).raised_by(entry)
         return rows.committed(head)
+
+
+def _revision(entry: LogEntry) -> int:
+    return entry.revision
 
 
 def _place(session: Session) -> tuple[int, str]:

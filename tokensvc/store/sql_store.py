@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from tokensvc.domain.audit_verdict import AuditHead, AuditVerdict
 from tokensvc.domain.errors import RefusedError
 from tokensvc.domain.keys import StoredKey
+from tokensvc.domain.revocation import LogEntry
 from tokensvc.domain.session import Session
 from tokensvc.domain.view import View
 from tokensvc.ports import AuditPage, AuditQuery, Clock, Committed, SessionFilter, SessionRow, Unit
@@ -20,6 +21,7 @@ from tokensvc.store.follower import Follower
 from tokensvc.store.group_commit import GroupCommit
 from tokensvc.store.key_rows import lock_keys, read_keys, write_keys
 from tokensvc.store.leases import Leases
+from tokensvc.store.log_reader import read_entries
 from tokensvc.store.pruning import prune
 from tokensvc.store.replica import Replica
 from tokensvc.store.session_reader import Found, SessionReader
@@ -73,6 +75,10 @@ class SqlStore:
             if view and self._follower.told_keys not in (None, view.keys):
                 view = None  # of other keys than those in use nothing can be said
         return view or await self._follower.view(min_revision=min_revision, max_staleness=max_staleness)
+
+    async def log_entries(self, after: int, until: int, now: int, limit: int) -> Sequence[LogEntry]:
+        """As the port says."""
+        return await self._database.read(lambda connection: read_entries(connection, after, until, now, limit))
 
     async def sessions_by_id(self, session_ids: Collection[str]) -> Mapping[str, SessionRow]:
         """As the port says."""

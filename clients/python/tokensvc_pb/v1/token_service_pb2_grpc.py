@@ -142,8 +142,10 @@ class TokenServiceServicer:
 
     def WatchRevocations(self, request, context):
         """Streams revocations to verifiers that check access tokens locally: a snapshot of the live ones, then new ones, and
-        heartbeats that each follow a successful look at the log. Who reads too slowly is cut off, and takes up the stream
-        where it was. Needs the permission "watch". Errors: INVALID_REQUEST, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED.
+        heartbeats that each follow a successful look at the log. Who reads too slowly is cut off (OVERLOADED), and takes up
+        the stream where it was. After STORE_UNAVAILABLE begin with a snapshot: an older copy of the database may have come in
+        its place. Needs the permission "watch", which shows what is revoked of every client. Errors: INVALID_REQUEST,
+        CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED, OVERLOADED, STORE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -74,8 +74,10 @@ class TokenServiceStub:
     """
     WatchRevocations: _grpc.UnaryStreamMultiCallable[_token_service_pb2.WatchRevocationsRequest, _token_service_pb2.WatchRevocationsResponse]
     """Streams revocations to verifiers that check access tokens locally: a snapshot of the live ones, then new ones, and
-    heartbeats that each follow a successful look at the log. Who reads too slowly is cut off, and takes up the stream
-    where it was. Needs the permission "watch". Errors: INVALID_REQUEST, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED.
+    heartbeats that each follow a successful look at the log. Who reads too slowly is cut off (OVERLOADED), and takes up
+    the stream where it was. After STORE_UNAVAILABLE begin with a snapshot: an older copy of the database may have come in
+    its place. Needs the permission "watch", which shows what is revoked of every client. Errors: INVALID_REQUEST,
+    CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED, OVERLOADED, STORE_UNAVAILABLE.
     """
 
 @_typing.type_check_only
@@ -124,8 +126,10 @@ class TokenServiceAsyncStub(TokenServiceStub):
     """
     WatchRevocations: _aio.UnaryStreamMultiCallable[_token_service_pb2.WatchRevocationsRequest, _token_service_pb2.WatchRevocationsResponse]  # type: ignore[assignment]
     """Streams revocations to verifiers that check access tokens locally: a snapshot of the live ones, then new ones, and
-    heartbeats that each follow a successful look at the log. Who reads too slowly is cut off, and takes up the stream
-    where it was. Needs the permission "watch". Errors: INVALID_REQUEST, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED.
+    heartbeats that each follow a successful look at the log. Who reads too slowly is cut off (OVERLOADED), and takes up
+    the stream where it was. After STORE_UNAVAILABLE begin with a snapshot: an older copy of the database may have come in
+    its place. Needs the permission "watch", which shows what is revoked of every client. Errors: INVALID_REQUEST,
+    CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED, OVERLOADED, STORE_UNAVAILABLE.
     """
 
 class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -213,8 +217,10 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_token_service_pb2.WatchRevocationsResponse], _abc.AsyncIterator[_token_service_pb2.WatchRevocationsResponse]]:
         """Streams revocations to verifiers that check access tokens locally: a snapshot of the live ones, then new ones, and
-        heartbeats that each follow a successful look at the log. Who reads too slowly is cut off, and takes up the stream
-        where it was. Needs the permission "watch". Errors: INVALID_REQUEST, CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED.
+        heartbeats that each follow a successful look at the log. Who reads too slowly is cut off (OVERLOADED), and takes up
+        the stream where it was. After STORE_UNAVAILABLE begin with a snapshot: an older copy of the database may have come in
+        its place. Needs the permission "watch", which shows what is revoked of every client. Errors: INVALID_REQUEST,
+        CALLER_UNAUTHENTICATED, CALLER_NOT_PERMITTED, OVERLOADED, STORE_UNAVAILABLE.
         """
 
 def add_TokenServiceServicer_to_server(servicer: TokenServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
