@@ -52,7 +52,7 @@ class AsyncRevocationFeed(Feed):
     ) -> None:
         await self.close()
 
-    async def wait_until_fresh(self, timeout: float, *, max_staleness: float = 1.0) -> None:  # noqa: ASYNC109
+    async def wait_until_fresh(self, timeout: float, *, max_staleness: float = 1.0) -> None:
         """Wait until it is at most `max_staleness` seconds old; fails with TimeoutError after `timeout` seconds."""
         async with asyncio.timeout(timeout), self._changed:
             await self._changed.wait_for(lambda: self.staleness <= max_staleness)
