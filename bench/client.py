@@ -9,14 +9,16 @@ import resource
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Final
 
 import jwt
 from google.protobuf.timestamp_pb2 import Timestamp
+from tokensvc_client import Jwks
 from tokensvc_client.revocations.feed import Feed
 from tokensvc_client.revocations.following import Following, Patience
 from tokensvc_client.revocations.view import RevocationView
-from tokensvc_client.verification import Jwks, TokenVerifier, VerificationPolicy
+from tokensvc_client.verification import TokenVerifier, VerificationPolicy
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
 from tests.crypto.forging import TOKEN, new_key
@@ -35,7 +37,7 @@ SIGNER = AccessTokenSigner([KEY], ISSUER)
 
 class _Service:
     def get_jwks(self) -> Jwks:
-        return Jwks(SIGNER.jwks(), 300.0)
+        return Jwks(SIGNER.jwks(), timedelta(minutes=5))
 
     def is_active(self, token: str) -> bool:  # noqa: ARG002 - the protocol's
         raise AssertionError("the view is fresh")

@@ -3,13 +3,14 @@
 import asyncio
 import json
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
+from tokensvc_client import Jwks
 from tokensvc_client.revocations.feed import Feed
 from tokensvc_client.revocations.following import Following, Patience
 from tokensvc_client.verification import (
     AsyncTokenVerifier,
-    Jwks,
     JwksUnavailableError,
     TokenVerifier,
     UnverifiableError,
@@ -24,7 +25,7 @@ from tokensvc.crypto.key_ring import SigningKey
 
 KEY = new_key()
 FORGER = Forger(KEY)
-MAX_AGE = 300.0
+MAX_AGE = timedelta(minutes=5)
 
 
 @dataclass

@@ -2,9 +2,11 @@
 
 import inspect
 import json
+from datetime import timedelta
 
 import pytest
-from tokensvc_client.verification import InvalidTokenError, Jwks, KeyLimits
+from tokensvc_client import Jwks
+from tokensvc_client.verification import InvalidTokenError, KeyLimits
 from tokensvc_client.verification.genuine import GenuineTokens, UnknownKeyError
 from tokensvc_client.verification.keys import Keys
 
@@ -27,7 +29,7 @@ class Both:
     def __init__(self, key: SigningKey) -> None:
         self._server = AccessTokenSigner([key], ISSUER)
         keys = Keys(KeyLimits())
-        keys.take(Jwks(json.dumps({"keys": [json.loads(key.public_jwk)]}), 300.0), 0.0, 0)
+        keys.take(Jwks(json.dumps({"keys": [json.loads(key.public_jwk)]}), timedelta(minutes=5)), 0.0, 0)
         self._local = GenuineTokens(keys, ISSUER, 100)
 
     def verify(self, text: str) -> AccessToken | None:

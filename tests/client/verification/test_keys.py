@@ -3,9 +3,9 @@
 import threading
 
 import pytest
+from tokensvc_client import Jwks
 from tokensvc_client.verification import (
     InvalidTokenError,
-    Jwks,
     JwksUnavailableError,
     KeyLimits,
     TokenVerifier,
@@ -15,7 +15,7 @@ from tokensvc_client.verification import (
 from tokensvc_client.verification.keys import Keys
 
 from tests.client.revocations.messages import NOW
-from tests.client.verification.scene import FORGER, KEY, FakeService, Scene
+from tests.client.verification.scene import FORGER, KEY, MAX_AGE, FakeService, Scene
 from tests.crypto.forging import Forger, new_key
 from tests.harness import ISSUER
 
@@ -171,12 +171,12 @@ def test_many_threads_share_one_fetch() -> None:
 def test_what_is_no_set_replaces_nothing(jwks: str) -> None:
     """An answer that makes no sense is no answer."""
     with pytest.raises(JwksUnavailableError):
-        Keys(KeyLimits()).take(Jwks(jwks, 300.0), 0.0, 0)
+        Keys(KeyLimits()).take(Jwks(jwks, MAX_AGE), 0.0, 0)
 
 
 def test_keys_of_the_future_are_left_out() -> None:
     """A set may have keys that are not understood here (RFC 7517, 5)."""
     keys = Keys(KeyLimits())
-    keys.take(Jwks(f'{{"keys":[{{"kty":"AKP","kid":"x"}},{KEY.public_jwk}]}}', 300.0), 0.0, 0)
+    keys.take(Jwks(f'{{"keys":[{{"kty":"AKP","kid":"x"}},{KEY.public_jwk}]}}', MAX_AGE), 0.0, 0)
     assert keys.get(KEY.key_id)
     assert keys.get("x") is None

@@ -4,8 +4,8 @@ import hashlib
 from typing import Any
 
 import pytest
-from tokensvc_client.verification import DpopProof, InvalidProofError, UnverifiableError, VerificationPolicy
-from tokensvc_client.verification.access_token import Confirmation
+from tokensvc_client import Confirmation, DpopProof
+from tokensvc_client.verification import InvalidProofError, UnverifiableError, VerificationPolicy
 from tokensvc_client.verification.dpop import Proofs
 from tokensvc_client.verification.http_uri import normalized
 

@@ -10,7 +10,9 @@ import pytest
 from tokensvc_client import AsyncTokenClient, KeyPurpose, Secret, TokenClient
 from tokensvc_client.revocations import AsyncRevocationFeed, RevocationFeed
 from tokensvc_client.verification import (
+    AsyncClientSource,
     AsyncTokenVerifier,
+    ClientSource,
     InvalidTokenError,
     RevokedTokenError,
     TokenVerifier,
@@ -18,7 +20,6 @@ from tokensvc_client.verification import (
     VerificationPolicy,
     WhenStale,
 )
-from tokensvc_client.verification.clients import AsyncClientSource, ClientSource
 
 from tests.harness import ISSUER, Service, running_service
 from tests.rpc.steps import until

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from tokensvc_client import Confirmation
 from tokensvc_client.verification import (
     Actor,
-    Confirmation,
     ExpiredTokenError,
     InsufficientScopeError,
     InvalidTokenError,

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from tokensvc_client.revocations.view import Beginning, beginning
+from tokensvc_client.values.tokens import Confirmation
 from tokensvc_client.verification import base64url
 from tokensvc_client.verification.json_object import JsonObject, frozen_object, milliseconds, text, texts, whole
 
@@ -31,14 +32,6 @@ class Actor:
 
     subject: str
     client_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmation:
-    """The key that a token is bound to: the thumbprint of a DPoP key or of a TLS certificate; the other is empty."""
-
-    jkt: str = ""
-    x5t_s256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

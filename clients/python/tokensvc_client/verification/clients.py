@@ -10,9 +10,9 @@ from tokensvc_client.clients import AsyncTokenClient, TokenClient
 from tokensvc_client.errors import InvalidRequestError, StoreUnavailableError, TokenServiceError
 from tokensvc_client.revocations import StreamLostError
 from tokensvc_client.streams import BlockingStream, Stream
-from tokensvc_client.values.keys import Jwks as ServedJwks
+from tokensvc_client.values.keys import Jwks
 from tokensvc_client.verification.errors import UnverifiableError
-from tokensvc_client.verification.keys import Jwks, JwksUnavailableError
+from tokensvc_client.verification.keys import JwksUnavailableError
 
 _Message = pb.WatchRevocationsResponse
 
@@ -36,7 +36,7 @@ class ClientSource:
     def get_jwks(self) -> Jwks:
         """As TokenSource says."""
         try:
-            return _jwks(self._client.get_jwks())
+            return self._client.get_jwks()
         except TokenServiceError as error:
             raise JwksUnavailableError(str(error)) from error
 
@@ -64,7 +64,7 @@ class AsyncClientSource:
     async def get_jwks(self) -> Jwks:
         """As AsyncTokenSource says."""
         try:
-            return _jwks(await self._client.get_jwks())
+            return await self._client.get_jwks()
         except TokenServiceError as error:
             raise JwksUnavailableError(str(error)) from error
 
@@ -114,10 +114,6 @@ def _stream(caller: Caller, from_revision: int) -> Stream[_Message]:
 def _lost(error: TokenServiceError) -> StreamLostError:
     """A revision counts as refused also after the service has read its log anew: that may be an older copy of it."""
     return StreamLostError(str(error), refused=isinstance(error, InvalidRequestError | StoreUnavailableError))
-
-
-def _jwks(served: ServedJwks) -> Jwks:
-    return Jwks(served.jwks, served.max_age.total_seconds())
 
 
 def _unverifiable(error: TokenServiceError) -> UnverifiableError:

@@ -2,12 +2,12 @@
 
 import hashlib
 import hmac
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import Lock
 from typing import Final
 
+from tokensvc_client.values.tokens import Confirmation, DpopProof
 from tokensvc_client.verification import base64url
-from tokensvc_client.verification.access_token import Confirmation
 from tokensvc_client.verification.errors import InvalidProofError, UnverifiableError
 from tokensvc_client.verification.http_uri import normalized
 from tokensvc_client.verification.json_object import milliseconds, text
@@ -21,15 +21,6 @@ _MAX_URI: Final = 2048
 _MAX_ID: Final = 255
 _OLDEST: Final = 60.0  # seconds
 _LEEWAY: Final = 10.0  # seconds by which a phone's clock may be ahead of ours
-
-
-@dataclass(frozen=True, slots=True)
-class DpopProof:
-    """The value of the header DPoP, with the method and the absolute URI of the request that it came with."""
-
-    proof: str = field(repr=False)
-    method: str
-    uri: str
 
 
 @dataclass(frozen=True, slots=True)

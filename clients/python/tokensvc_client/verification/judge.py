@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 from tokensvc_client.revocations.clocks import Clock, elapsed
 from tokensvc_client.revocations.feed import Feed
+from tokensvc_client.values.keys import Jwks
+from tokensvc_client.values.tokens import DpopProof
 from tokensvc_client.verification.access_token import ReadToken, VerifiedToken
-from tokensvc_client.verification.dpop import DpopProof, Proofs, check_certificate
+from tokensvc_client.verification.dpop import Proofs, check_certificate
 from tokensvc_client.verification.errors import (
     ExpiredTokenError,
     InsufficientScopeError,
@@ -18,7 +20,7 @@ from tokensvc_client.verification.errors import (
     WrongAudienceError,
 )
 from tokensvc_client.verification.genuine import GenuineTokens, UnknownKeyError
-from tokensvc_client.verification.keys import Fetch, Jwks, Keys
+from tokensvc_client.verification.keys import Fetch, Keys
 from tokensvc_client.verification.policy import VerificationPolicy, WhenStale
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
+from tokensvc_client.values.keys import Jwks
 from tokensvc_client.verification.errors import UnverifiableError
 from tokensvc_client.verification.json_object import read_object
 from tokensvc_client.verification.jwk import JwkError, PublicKey, read_key
@@ -17,14 +18,6 @@ _SOON: Final = 5.0  # seconds after which keys that have changed are fetched onc
 
 class JwksUnavailableError(Exception):
     """The keys could not be fetched, or make no sense."""
-
-
-@dataclass(frozen=True, slots=True)
-class Jwks:
-    """What GetJwks answers: a JWK Set (RFC 7517, 5), and for how many seconds it may be kept."""
-
-    jwks: str
-    max_age: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +81,10 @@ class Keys:
         """Know what was fetched; it was asked for `now`, after so many `changes`. Fails with JwksUnavailableError."""
         keys = {key.key_id: self._known(key) for key in _read_set(jwks.jwks)}
         is_change = changes != self._changes and self._changes
+        max_age = jwks.max_age.total_seconds()
         self._keys = keys  # before it is said how new they are
-        self._fetched_at, self._serve_until = now, now + jwks.max_age + self._limits.outage
-        self._due_at = now + min(jwks.max_age / 2, _SOON if is_change else math.inf)
+        self._fetched_at, self._serve_until = now, now + max_age + self._limits.outage
+        self._due_at = now + min(max_age / 2, _SOON if is_change else math.inf)
         self._changes = changes
         self.attempts += 1
 

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from tokensvc_client.verification.keys import Jwks
+from tokensvc_client.values.keys import Jwks
 
 
 class TokenSource(Protocol):

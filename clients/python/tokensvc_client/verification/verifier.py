@@ -7,8 +7,8 @@ from threading import Lock, Thread
 
 from tokensvc_client.revocations.clocks import Clock, elapsed
 from tokensvc_client.revocations.feed import Feed
+from tokensvc_client.values.tokens import DpopProof
 from tokensvc_client.verification.access_token import VerifiedToken
-from tokensvc_client.verification.dpop import DpopProof
 from tokensvc_client.verification.errors import RevokedTokenError
 from tokensvc_client.verification.judge import Judge, Want
 from tokensvc_client.verification.keys import JwksUnavailableError
