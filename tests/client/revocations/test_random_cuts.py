@@ -36,7 +36,8 @@ class World:
     log: list[Entry] = field(default_factory=list)
     count: int = 0
     looked_at: float = 0.0
-    delay: float = 0.0  # by which the present stream has told of its looks at the quickest
+    is_first: bool = True
+    slack_of_stream: float = 0.0  # what the client has to allow for, because clocks may drift
     slack: float = 0.0  # the same of the stream that `synchronised_at` comes from
 
     def __post_init__(self) -> None:
@@ -76,7 +77,7 @@ class World:
         """One stream: messages come later than they were written, some much later, until it is cut."""
         after = self.following.begin(self.now)
         refused = after > len(self.log)
-        self.delay = float("inf")
+        self.slack_of_stream, self.is_first = 0.0, True
         try:
             for message, looked_at in self.stream(after) if not refused else ():
                 if self.chance.random() < 0.3:
@@ -90,13 +91,14 @@ class World:
         self.check()
 
     def _deliver(self, message: pb.WatchRevocationsResponse, looked_at: float) -> None:
-        before, is_first = self.following.synchronised_at, self.delay == float("inf")
+        before, is_first = self.following.synchronised_at, self.is_first
         if message.HasField("looked_at"):
-            self.delay = min(self.delay + (looked_at - self.looked_at) * DRIFT, self.now - looked_at)
-            self.looked_at = looked_at
+            passed = 0.0 if is_first else looked_at - self.looked_at
+            self.slack_of_stream = min(self.slack_of_stream + passed * DRIFT, self.now - looked_at)
+            self.looked_at, self.is_first = looked_at, False
         self.following.receive(message, self.now, NOW)
         if self.following.synchronised_at != before:
-            self.slack = 0.0 if is_first else self.delay
+            self.slack = self.slack_of_stream
 
     def check(self) -> None:
         """Every revocation that was answered before the view was synchronised is in it.

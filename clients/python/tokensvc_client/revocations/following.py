@@ -1,14 +1,16 @@
 """Owns the state machine of following the stream of revocations: no thread, no connection and no clock of its own.
 
 **How old is what it knows?** A message says when the server had looked at the log (`looked_at`), by the server's clock.
-`synchronised_at` is that moment by the clock of this process, and errs to the past alone, but for one delay:
+`synchronised_at` is that moment by the clock of this process, and errs to the past:
 
-- The first look that a stream tells of counts as made when the stream was asked for. It cannot have been made before.
-- A later one counts from the quickest message of the stream, as if that had taken no time at all: what lay in a buffer,
-  or waited while this process was stopped, is not taken for new. So a view can look fresher than it is by the shortest
-  time that any message of the stream was under way, which is a network's latency.
-- The clocks may run apart by a thousandth, which is more than they are steered by. If the server's is set forward, no
-  look counts as made later than its message was received; if it is set back, the stream is asked for anew.
+- The first look that a stream tells of counts as made when the stream was asked for. It knows of all that was before.
+- The later ones count from that first one, by the difference that the server's clock tells. So what lay in a buffer, or
+  waited while this process was stopped or a snapshot was under way, is not taken for new.
+- The two clocks may run apart. So the difference may grow by a thousandth, which is more than clocks are steered by, up
+  to the moment at which the message came: in the long run a view can look fresher than it is by the shortest time that
+  messages are under way, a network's latency.
+- If the server's clock is set forward, no look counts as made later than its message came; if it is set back, the
+  stream is asked for anew.
 """
 
 from collections.abc import Callable
@@ -103,10 +105,8 @@ class Following:
             raise BrokenStreamError(f"the log is at revision {message.revision}, and was at {self.revision}")
         looked_at = message.looked_at.seconds + message.looked_at.nanos / 1e9
         if self._looks is None:
-            synchronised_at = self._begun_at
-            self._looks = _Looks(looked_at, now)
-        else:
-            synchronised_at = self._looks.local(looked_at, now)
+            self._looks = _Looks(looked_at, self._begun_at)
+        synchronised_at = self._looks.local(looked_at, now)
         # In this order: whoever reads that it is synchronised finds what it is synchronised to, and knows of the keys.
         if message.keys_changed or is_snapshot:
             self.key_changes += 1
@@ -131,11 +131,11 @@ class Following:
 
 
 class _Looks:
-    """The moments of one stream's looks, by the clock of this process."""
+    """The moments of one stream's looks, by the clock of this process, which is `ahead` of the server's."""
 
-    def __init__(self, looked_at: float, received_at: float) -> None:
-        self._last = looked_at
-        self._ahead = received_at - looked_at  # of the quickest message: by how much our clock is ahead, and its delay
+    def __init__(self, first: float, counts_as: float) -> None:
+        self._last = first
+        self._ahead = counts_as - first
 
     def local(self, looked_at: float, received_at: float) -> float:
         """When the server `looked_at` the log, never later than the message was received."""
