@@ -44,7 +44,7 @@ def test_a_snapshot_counts_when_it_is_complete() -> None:
     one = following()
     one.begin(100.0)
     one.receive(part(revocation(1, token_id="jti-1")), 100.1, NOW)
-    assert (one.revision, one.synchronised_at, has_revoked(one)) == (0, None, False)
+    assert (one.revision, one.synchronised_at, has_revoked(one)) == (0, float("-inf"), False)
     one.lost()
     assert one.begin(101.0) == 0
     one.receive(part(revocation(1, token_id="jti-1")), 101.1, NOW)

@@ -173,7 +173,7 @@ def test_it_asks_only_about_what_could_be_accepted(make_scene: MakeScene) -> Non
 def test_nothing_is_accepted_before_the_first_snapshot(make_scene: MakeScene) -> None:
     """Who knows no revocations does not know that there are none."""
     scene = make_scene(VerificationPolicy())
-    scene.following.synchronised_at = None
+    scene.following.synchronised_at = float("-inf")
     with pytest.raises(UnverifiableError):
         scene.verify(FORGER.token())
 

@@ -1,7 +1,5 @@
 """Owns what a verifier sees of a feed, whoever drives it: the view, and how old it is."""
 
-import math
-
 from tokensvc_client.revocations.clocks import Clock
 from tokensvc_client.revocations.following import Following
 from tokensvc_client.revocations.view import RevocationView
@@ -27,8 +25,7 @@ class Feed:
     @property
     def synchronised_at(self) -> float:
         """By the clock `elapsed`: nothing that was revoked before this moment is missing; minus infinity at first."""
-        moment = self._following.synchronised_at
-        return -math.inf if moment is None else moment
+        return self._following.synchronised_at
 
     @property
     def key_changes(self) -> int:

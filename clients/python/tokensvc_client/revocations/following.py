@@ -13,6 +13,7 @@
   stream is asked for anew.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -47,7 +48,7 @@ class Following:
     """What is known, and what to ask for next. One thread or task calls `begin`, `receive` and `lost`; any may read.
 
     `view` is never missing something that was answered before `synchronised_at`. Before the first snapshot is complete
-    that is None. `key_changes` counts how often the signing keys may have changed.
+    that is minus infinity. `key_changes` counts how often the signing keys may have changed.
     """
 
     def __init__(self, random: Callable[[], float], patience: Patience) -> None:
@@ -56,14 +57,14 @@ class Following:
         self._patience = patience
         self.view = RevocationView()
         self.revision = 0
-        self.synchronised_at: float | None = None
+        self.synchronised_at = -math.inf
         self.key_changes = 0
         self._failures = 0
         self._begun_at = self._heard_at = 0.0
         self._snapshot: RevocationView | None = None
         self._anew = True
         self._looks: _Looks | None = None
-        self._swept_at = float("-inf")
+        self._swept_at = -math.inf
 
     def begin(self, now: float) -> int:
         """A stream is asked for `now`: the revision that it has to go on from."""
@@ -112,7 +113,7 @@ class Following:
             self.key_changes += 1
         self.view, self.revision = view, message.revision
         self._snapshot, self._anew, self._failures = None, False, 0
-        self.synchronised_at = max(synchronised_at, self.synchronised_at or synchronised_at)
+        self.synchronised_at = max(synchronised_at, self.synchronised_at)
 
     def lost(self, *, refused: bool = False) -> float:
         """The stream is over: how many seconds to wait before the next `begin`.
