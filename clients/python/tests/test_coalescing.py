@@ -139,7 +139,7 @@ def test_a_lone_leader_that_breaks_off_leaves_nothing() -> None:
 
 @pytest.mark.parametrize("seed", range(200))
 def test_nobody_is_forgotten(seed: int) -> None:
-    """Whoever comes and goes in whatever order: all who stay get their outcome, and one party is under way at a time."""
+    """Whoever comes and goes in whatever order: all who stay get an outcome, and one party is under way at a time."""
     chance, scene = random.Random(seed), Scene()
     askers: list[Asker] = []
     for number in range(60):
