@@ -12,14 +12,21 @@ from tokensvc_client import AsyncTokenClient, TokenClient
 Call = Callable[[Any], Any]
 
 
+def _at_once() -> None:
+    """Nothing is waited for."""
+
+
 class Flavour(Protocol):
     """Makes clients whose methods block, and lets many calls of one client be under way at once."""
 
     def client(self, target: str, **options: Any) -> Any:
         """A client, closed at the end of the test."""
 
-    def at_once(self, client: Any, calls: Sequence[Call]) -> list[Any]:
-        """Make the calls at the same time; answer what each answered or failed with, in their order."""
+    def at_once(self, client: Any, calls: Sequence[Call], *, then: Callable[[], None] = _at_once) -> list[Any]:
+        """Make the calls at the same time; answer what each answered or failed with, in their order.
+
+        The others follow the first when `then` returns.
+        """
 
 
 class Threads:
@@ -32,9 +39,11 @@ class Threads:
         self._clients.append(TokenClient(target, **options))
         return self._clients[-1]
 
-    def at_once(self, client: TokenClient, calls: Sequence[Call]) -> list[Any]:
+    def at_once(self, client: TokenClient, calls: Sequence[Call], *, then: Callable[[], None] = _at_once) -> list[Any]:
         with ThreadPoolExecutor(len(calls)) as pool:
-            futures = [pool.submit(call, client) for call in calls]
+            futures = [pool.submit(calls[0], client)]
+            then()
+            futures += [pool.submit(call, client) for call in calls[1:]]
             return [future.exception() or future.result() for future in futures]
 
     def close(self) -> None:
@@ -53,9 +62,12 @@ class Loop:
         self._clients.append(AsyncTokenClient(target, **options))
         return Driven(self._loop, self._clients[-1])
 
-    def at_once(self, client: "Driven", calls: Sequence[Call]) -> list[Any]:
+    def at_once(self, client: "Driven", calls: Sequence[Call], *, then: Callable[[], None] = _at_once) -> list[Any]:
         async def all_of_them() -> list[Any]:
-            return await asyncio.gather(*(call(client.wrapped) for call in calls), return_exceptions=True)
+            first = asyncio.ensure_future(calls[0](client.wrapped))
+            await asyncio.to_thread(then)
+            others = (call(client.wrapped) for call in calls[1:])
+            return await asyncio.gather(first, *others, return_exceptions=True)
 
         return self._loop.run_until_complete(all_of_them())
 

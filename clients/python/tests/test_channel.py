@@ -216,25 +216,31 @@ def silent(script: Scripted) -> Iterator[Scripted]:
     is_over.set()
 
 
-async def _closed_while_waiting(silent: Scripted) -> Any:
+CALLS = {"once": lambda client: client.issue(subject="ada"), "repeated": lambda client: client.introspect("token")}
+
+
+async def _closed_while_waiting(silent: Scripted, call: Any) -> Any:
     client = AsyncTokenClient(silent.address)
-    waits = asyncio.create_task(client.issue(subject="ada"))
+    waits = asyncio.ensure_future(call(client))
     await asyncio.to_thread(silent.wait_for, 1)
     await client.close()
     return (await asyncio.gather(waits, return_exceptions=True))[0]
 
 
-def test_closing_tells_the_tasks_that_wait(silent: Scripted) -> None:
-    """Their call has failed; they themselves are not cancelled."""
-    error = asyncio.run(_closed_while_waiting(silent))
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_closing_tells_the_tasks_that_wait(silent: Scripted, call: Any) -> None:
+    """Their call has failed, and is not repeated; they themselves are not cancelled."""
+    error = asyncio.run(_closed_while_waiting(silent, call))
     assert (type(error), str(error)) == (UnavailableError, "the client was closed (CANCELLED)")
 
 
-def test_closing_tells_the_threads_that_wait(silent: Scripted) -> None:
-    """Their call has failed."""
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_closing_tells_the_threads_that_wait(silent: Scripted, call: Any) -> None:
+    """The same for threads."""
     client = TokenClient(silent.address)
     with ThreadPoolExecutor(1) as pool:
-        waits = pool.submit(client.issue, subject="ada")
+        waits = pool.submit(call, client)
         silent.wait_for(1)
         client.close()
-        assert isinstance(waits.exception(10), UnavailableError)
+        error = waits.exception(10)
+    assert (type(error), str(error)) == (UnavailableError, "the client was closed (CANCELLED)")

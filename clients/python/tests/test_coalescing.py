@@ -1,8 +1,10 @@
 """Who travels together: the decisions alone, without a call."""
 
 import math
+import random
 from typing import Any
 
+import pytest
 from tokensvc_client.coalescing import MOST_CHARACTERS, MOST_TOKENS, Asker, Coalescing, may_travel
 from tokensvc_client.values.tokens import Introspection
 
@@ -133,6 +135,28 @@ def test_a_lone_leader_that_breaks_off_leaves_nothing() -> None:
     scene = Scene()
     scene.coalescing.leave("key", scene.arrives("a"))
     assert tokens_of(scene.arrives("b")) == ["b"]
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_nobody_is_forgotten(seed: int) -> None:
+    """Whoever comes and goes in whatever order: all who stay get an outcome, and one party is under way at a time."""
+    chance, scene = random.Random(seed), Scene()
+    askers: list[Asker] = []
+    for number in range(60):
+        stay = [asker for asker in askers if asker.outcome is None and not asker.has_left]
+        leaders = [asker for asker in stay if asker.leads]
+        assert len(leaders) == bool(stay)
+        match chance.choice(["arrive", "arrive", "leave", "settle"]):
+            case "arrive":
+                askers.append(scene.arrives(str(number), chance.random()))
+            case "leave" if stay:
+                scene.coalescing.leave("key", chance.choice(stay))
+            case "settle" if leaders:
+                scene.settles(leaders[0])
+    while leaders := [asker for asker in askers if asker.leads]:
+        scene.settles(leaders[0])
+    assert all(asker.outcome.subject == asker.token for asker in askers if not asker.has_left)
+    assert scene.coalescing._waiting == {}
 
 
 def test_what_could_spoil_a_party_does_not_travel() -> None:

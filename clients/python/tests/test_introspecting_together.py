@@ -74,7 +74,7 @@ def test_those_who_come_together_share_a_call(flavour: Flavour, script: Scripted
     script.script = gate
     gate.open_when(lambda: waiting_of(client) == 8)
     tokens = ["first", *(f"token-{number}" for number in range(7)), "dead"]
-    answers = flavour.at_once(client, [asking(token) for token in tokens])
+    answers = flavour.at_once(client, [asking(token) for token in tokens], then=lambda: script.wait_for(1))
     assert script.methods == ["Introspect", "BatchIntrospect"]
     assert [answer.subject for answer in answers] == tokens
     assert [answer.revision for answer in answers] == [7] * 8 + [0]
@@ -104,7 +104,7 @@ def test_a_refused_batch_is_the_refusal_of_each(flavour: Flavour, script: Script
     gate = Gate(lambda asked: truthful(asked) if asked.method.endswith("/Introspect") else DENIED)
     script.script = gate
     gate.open_when(lambda: waiting_of(client) == 3)
-    first, *others = flavour.at_once(client, [asking(token) for token in "abcd"])
+    first, *others = flavour.at_once(client, [asking(token) for token in "abcd"], then=lambda: script.wait_for(1))
     assert first.active
     assert {type(error) for error in others} == {PermissionDeniedError}
     assert len({id(error) for error in others}) == 3
@@ -124,7 +124,7 @@ def test_a_batch_with_too_long_an_answer_is_divided(flavour: Flavour, script: Sc
     client, gate = flavour.client(script.address), Gate(bounded)
     script.script = gate
     gate.open_when(lambda: waiting_of(client) == 5)
-    answers = flavour.at_once(client, [asking(token) for token in "abcdef"])
+    answers = flavour.at_once(client, [asking(token) for token in "abcdef"], then=lambda: script.wait_for(1))
     assert [answer.subject for answer in answers] == [*"abcdef"]
 
 
@@ -138,7 +138,9 @@ def test_a_token_that_is_refused_alone_spoils_nothing(flavour: Flavour, script: 
     client, gate = flavour.client(script.address), Gate(bounded)
     script.script = gate
     gate.open_when(lambda: waiting_of(client) == 3)
-    first, second, third, fourth = flavour.at_once(client, [asking(token) for token in ("a", "b", "bad", "c")])
+    first, second, third, fourth = flavour.at_once(
+        client, [asking(token) for token in ("a", "b", "bad", "c")], then=lambda: script.wait_for(1)
+    )
     assert [first.subject, second.subject, fourth.subject] == ["a", "b", "c"]
     assert isinstance(third, InvalidRequestError)
 
@@ -155,7 +157,7 @@ def test_each_keeps_its_own_deadline(flavour: Flavour, script: Scripted) -> None
 
     gate.open_when(one_has_left)
     calls = [asking("first"), asking("hurried", timeout=0.2), asking("other")]
-    patient, late, other = flavour.at_once(client, calls)
+    patient, late, other = flavour.at_once(client, calls, then=lambda: script.wait_for(1))
     assert isinstance(late, DeadlineExceededError)
     assert (patient.subject, other.subject) == ("first", "other")
 

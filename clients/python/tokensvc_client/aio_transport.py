@@ -9,9 +9,8 @@ import grpc.aio
 
 from tokensvc_client.channel import Endpoint
 from tokensvc_client.connections import Connection, Connections
-from tokensvc_client.errors import UnavailableError
 from tokensvc_client.rpcs import Answer, Request, Rpc
-from tokensvc_client.transport import Metadata
+from tokensvc_client.transport import Metadata, closed_meanwhile
 
 
 class AioReading(Generic[Answer]):
@@ -35,7 +34,7 @@ class AioReading(Generic[Answer]):
                 raise
             if self._is_cancelled:
                 return None
-            raise _closed() from None
+            raise closed_meanwhile() from None
         return None if answer is grpc.aio.EOF else answer
 
     def cancel(self) -> None:
@@ -83,7 +82,7 @@ class AioTransport:
         except asyncio.CancelledError:
             if _is_cancelled():
                 raise
-            raise _closed() from None
+            raise closed_meanwhile() from None
         else:
             return answer
         finally:
@@ -123,7 +122,3 @@ def _is_cancelled() -> bool:
     """Whether the task itself was cancelled, and not the call alone, as by closing the channel."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-def _closed() -> UnavailableError:
-    return UnavailableError("the client was closed", code=grpc.StatusCode.CANCELLED)

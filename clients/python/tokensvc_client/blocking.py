@@ -11,7 +11,7 @@ import grpc
 from tokensvc_client.channel import Endpoint
 from tokensvc_client.connections import Connection, Connections
 from tokensvc_client.rpcs import Answer, Request, Rpc
-from tokensvc_client.transport import Metadata
+from tokensvc_client.transport import Metadata, closed_meanwhile
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -120,6 +120,11 @@ class BlockingTransport:
         try:
             call = connection.callable_for(rpc, "unary_unary")
             answer: Answer = call(request, timeout=timeout, metadata=metadata)
+        except grpc.RpcError:
+            if self._connections.is_closed:
+                raise closed_meanwhile() from None
+            raise
+        else:
             return answer
         finally:
             self.give_back(connection)

@@ -50,12 +50,12 @@ class Connections(Generic[Channel]):
         self._older: list[Connection[Channel]] = []
         self._seen: object = None
         self._look_at = 0.0
-        self._is_closed = False
+        self.is_closed = False
 
     def take(self) -> Connection[Channel]:
         """The connection for a call; to be given back. Fails with RuntimeError after `drain`, or as opening does."""
         with self._lock:
-            if self._is_closed:
+            if self.is_closed:
                 raise RuntimeError("the client is closed")
             connection = self._current = self._fresh()
             connection.under_way += 1
@@ -74,7 +74,7 @@ class Connections(Generic[Channel]):
     def drain(self) -> Sequence[Channel]:
         """Open nothing from now on; answer all channels, to be closed."""
         with self._lock:
-            self._is_closed = True
+            self.is_closed = True
             current = [self._current] if self._current is not None else []
             channels = [connection.channel for connection in (*current, *self._older)]
             self._current, self._older = None, []

@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import grpc
@@ -70,7 +70,7 @@ class Introspector:
     async def _introspections(
         self, tokens: Sequence[str], freshness: Freshness, deadline: float | None
     ) -> Sequence[Introspection]:
-        fields = asdict(freshness)
+        fields = {"min_revision": freshness.min_revision, "max_staleness": freshness.max_staleness}
         if len(tokens) == 1:
             single = write(pb.IntrospectRequest(token=tokens[0]), fields)
             alone = await self._caller.call(rpcs.INTROSPECT, single, deadline, is_repeatable=True)

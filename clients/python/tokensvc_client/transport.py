@@ -7,12 +7,19 @@ coroutine is run to its end by one step (`blocking.drive`).
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeVar
 
+import grpc
 from google.protobuf.message import Message
 
+from tokensvc_client.errors import UnavailableError
 from tokensvc_client.rpcs import Answer, Request, Rpc
 
 Metadata = Sequence[tuple[str, str]]
 Answer_co = TypeVar("Answer_co", bound=Message, covariant=True)
+
+
+def closed_meanwhile() -> UnavailableError:
+    """What a call fails with whose client was closed while it was under way."""
+    return UnavailableError("the client was closed", code=grpc.StatusCode.CANCELLED)
 
 
 class Reading(Protocol[Answer_co]):

@@ -7,18 +7,20 @@ enumeration from its number. With `| None` a field that is not set is None.
 
 import dataclasses
 import functools
+import operator
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from google.protobuf import duration_pb2, struct_pb2
 from google.protobuf.message import Message
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
+_AS_IT_IS: Final = (str, int, bool, float, bytes)
 
 
 class Enumeration(IntEnum):
@@ -64,13 +66,20 @@ def _reader(name: str, hint: Any) -> Callable[[Any], Any]:
     if isinstance(hint, types.UnionType):
         read_present = _reader(name, arms[0])
         return lambda message: read_present(message) if message.HasField(name) else None
-    convert = _converter(arms[0] if typing.get_origin(hint) is tuple else hint)
-    if typing.get_origin(hint) is tuple:
-        return lambda message: tuple(map(convert, getattr(message, name)))
-    return lambda message: convert(getattr(message, name))
+    is_repeated = typing.get_origin(hint) is tuple
+    convert = _converter(arms[0] if is_repeated else hint)
+    get = operator.attrgetter(name)
+    if convert is None:
+        return (lambda message: tuple(get(message))) if is_repeated else get
+    if is_repeated:
+        return lambda message: tuple(map(convert, get(message)))
+    return lambda message: convert(get(message))
 
 
 def _converter(hint: Any) -> Any:
+    """What turns a value of the message into one of the type `hint`; None for one that stays as it is."""
+    if hint in _AS_IT_IS:
+        return None
     if hint is datetime:
         return lambda stamp: stamp.ToDatetime(UTC)
     if hint is timedelta:
