@@ -179,7 +179,7 @@ class Store(Protocol):
         """
 
     async def log_entries(self, after: int, until: int, now: int, limit: int) -> Sequence[LogEntry]:
-        """Entries of the log behind `after` up to `until`, which a view has shown, that are needed at `now`, in order."""
+        """Entries of the log behind `after` up to `until`, which a view has shown, needed at `now`, lowest first."""
 
     async def sessions_by_id(self, session_ids: Collection[str]) -> Mapping[str, SessionRow]:
         """The sessions with these ids, as far as they exist, all as they were in one moment after this call began."""
@@ -286,7 +286,7 @@ class ClientAssertions(Protocol):
         """The client that an assertion says it is from, right or wrong; empty if that cannot be understood."""
 
     def verify(self, text: str, directory: ClientDirectory, now: int) -> ClientAssertion | None:
-        """Read an assertion, used or not; None unless it is genuine, for us, in its time, and from one that may call."""
+        """Read an assertion, used or not; None unless it is genuine, for us, in time, and from one that may call."""
 
 
 class DpopNonces(Protocol):
