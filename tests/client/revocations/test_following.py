@@ -110,14 +110,18 @@ def test_the_first_look_counts_from_the_request() -> None:
     assert one.synchronised_at == pytest.approx(100.0)
 
 
-def test_what_has_waited_behind_a_snapshot_is_as_old_as_it_is() -> None:
-    """A snapshot takes 20 seconds; the heartbeats behind it, which all come at its end, do not tell of that moment."""
+def test_after_a_long_beginning_the_stream_is_asked_for_anew() -> None:
+    """A look that took seconds to come counts as that old, which must not be so for all that follow."""
     one = following()
     one.begin(100.0)
-    one.receive(told(revision=5, looked_at=NOW + 100), 120.0, NOW)
-    for beat in range(1, 20):
-        one.receive(told(revision=5, looked_at=NOW + 100 + beat), 120.0, NOW)
-        assert one.synchronised_at == pytest.approx(100 + beat, abs=0.03)
+    assert one.receive(part(), 110.0, NOW)
+    assert not one.receive(told(revision=5, looked_at=NOW + 100), 120.0, NOW)
+    assert one.synchronised_at == pytest.approx(100.0)
+    one.lost()
+    assert one.begin(121.0) == 5
+    assert one.receive(told(revision=5, looked_at=NOW + 121), 121.1, NOW)
+    assert one.receive(told(revision=5, looked_at=NOW + 122), 122.1, NOW)
+    assert one.synchronised_at == pytest.approx(122.0, abs=0.01)
 
 
 def test_a_message_that_has_waited_is_as_old_as_it_is() -> None:

@@ -83,22 +83,25 @@ class World:
                 if self.chance.random() < 0.3:
                     break
                 self.pass_time(20.0 if self.chance.random() < 0.05 else 0.3)
-                self._deliver(message, looked_at)
+                goes_on = self._deliver(message, looked_at)
                 self.check()
+                if not goes_on:
+                    break
         except BrokenStreamError:
             pass
         self.now += self.following.lost(refused=refused)
         self.check()
 
-    def _deliver(self, message: pb.WatchRevocationsResponse, looked_at: float) -> None:
+    def _deliver(self, message: pb.WatchRevocationsResponse, looked_at: float) -> bool:
         before, is_first = self.following.synchronised_at, self.is_first
         if message.HasField("looked_at"):
             passed = 0.0 if is_first else looked_at - self.looked_at
             self.slack_of_stream = min(self.slack_of_stream + passed * DRIFT, self.now - looked_at)
             self.looked_at, self.is_first = looked_at, False
-        self.following.receive(message, self.now, NOW)
+        goes_on = self.following.receive(message, self.now, NOW)
         if self.following.synchronised_at != before:
             self.slack = self.slack_of_stream
+        return goes_on
 
     def check(self) -> None:
         """Every revocation that was answered before the view was synchronised is in it.

@@ -69,6 +69,21 @@ def test_what_makes_no_sense_ends_the_stream() -> None:
         assert feed.revision == 0
 
 
+def test_a_stream_that_begins_slowly_is_asked_for_anew() -> None:
+    """From where it is: the answer to that says more about its moment."""
+    source, now = FakeSource(), 100.0
+
+    def clock() -> float:
+        return now
+
+    with RevocationFeed(source, patience=PATIENCE, clock=clock):
+        first = source.next()
+        now = 104.0
+        first.say(snapshot())
+        assert source.next().from_revision == 5
+        assert first.is_cancelled
+
+
 def test_silence_is_noticed() -> None:
     """A server that was stopped says nothing and closes nothing: the stream is cancelled, and asked for anew."""
     source = FakeSource()

@@ -4,8 +4,10 @@
 `synchronised_at` is that moment by the clock of this process, and errs to the past:
 
 - The first look that a stream tells of counts as made when the stream was asked for. It knows of all that was before.
+  If it took long to come, nobody knows on which way it has waited: then the stream is asked for anew from where it is,
+  because that is answered at once.
 - The later ones count from that first one, by the difference that the server's clock tells. So what lay in a buffer, or
-  waited while this process was stopped or a snapshot was under way, is not taken for new.
+  waited while this process was stopped, is not taken for new.
 - The two clocks may run apart. So the difference may grow by a thousandth, which is more than clocks are steered by, up
   to the moment at which the message came: in the long run a view can look fresher than it is by the shortest time that
   messages are under way, a network's latency.
@@ -24,6 +26,9 @@ from tokensvc_client.revocations.view import RevocationView
 
 _DRIFT: Final = 1e-3  # seconds by which two clocks may run apart in a second
 _SET_BACK: Final = 0.5  # seconds: by less, looks of several threads of the server may be out of order
+_LONG: Final = (
+    0.5  # seconds from a request to its first look, which all looks of that stream may look older than they are
+)
 _SWEEP: Final = 1.0  # seconds between two steps of forgetting
 _FROM_A_SNAPSHOT: Final = 0
 
@@ -76,10 +81,11 @@ class Following:
         self._snapshot = None
         return self.revision
 
-    def receive(self, message: pb.WatchRevocationsResponse, now: float, epoch_now: float) -> None:
+    def receive(self, message: pb.WatchRevocationsResponse, now: float, epoch_now: float) -> bool:
         """A message came `now`; `epoch_now` is the same moment in seconds since the epoch, for what has expired.
 
-        Fails with BrokenStreamError or NotUnderstoodError, which are to be told to `lost`.
+        Answers whether to go on reading; if not, the stream is to be cancelled. Fails with BrokenStreamError or
+        NotUnderstoodError. In all three cases `lost` is to be told.
         """
         self._heard_at = now
         view = self.view if self._snapshot is None else self._snapshot
@@ -92,6 +98,7 @@ class Following:
         if now - self._swept_at >= _SWEEP:
             self._swept_at = now
             self.view.forget(epoch_now)
+        return self._looks is None or self._looks.is_close
 
     def _go_on(self, message: pb.WatchRevocationsResponse) -> None:
         """A part of more, which has no revision yet if it is of a snapshot."""
@@ -106,7 +113,7 @@ class Following:
             raise BrokenStreamError(f"the log is at revision {message.revision}, and was at {self.revision}")
         looked_at = message.looked_at.seconds + message.looked_at.nanos / 1e9
         if self._looks is None:
-            self._looks = _Looks(looked_at, self._begun_at)
+            self._looks = _Looks(looked_at, self._begun_at, is_close=now - self._begun_at <= _LONG)
         synchronised_at = self._looks.local(looked_at, now)
         # In this order: whoever reads that it is synchronised finds what it is synchronised to, and knows of the keys.
         if message.keys_changed or is_snapshot:
@@ -134,7 +141,9 @@ class Following:
 class _Looks:
     """The moments of one stream's looks, by the clock of this process, which is `ahead` of the server's."""
 
-    def __init__(self, first: float, counts_as: float) -> None:
+    def __init__(self, first: float, counts_as: float, *, is_close: bool) -> None:
+        """The `first` one counts as made at a moment, which `is_close` to that at which it was made."""
+        self.is_close = is_close
         self._last = first
         self._ahead = counts_as - first
 

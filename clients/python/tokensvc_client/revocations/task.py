@@ -83,8 +83,10 @@ class AsyncRevocationFeed(Feed):
                     message = await anext(messages, None)
                 if message is None:
                     return
-                self._following.receive(message, self._clock(), self._epoch_clock())
+                goes_on = self._following.receive(message, self._clock(), self._epoch_clock())
                 async with self._changed:
                     self._changed.notify_all()
+                if not goes_on:
+                    return
         finally:
             stream.cancel()

@@ -92,8 +92,10 @@ class RevocationFeed(Feed):
         try:
             for message in stream:
                 with self._changed:
-                    self._following.receive(message, self._clock(), self._epoch_clock())
+                    goes_on = self._following.receive(message, self._clock(), self._epoch_clock())
                     self._changed.notify_all()
+                if not goes_on:
+                    return
         finally:
             stream.cancel()
 
