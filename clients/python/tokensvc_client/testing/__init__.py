@@ -15,6 +15,7 @@ Where it is simpler than the service:
   looked at, and no rate is limited.
 - A client of `add_client` may do everything, and have every scope and audience that it asks for, unless it is told
   otherwise.
+- ClientService shows a client as it was described, without the defaults of its policy.
 - Lengths and characters of fields are not checked, only what is missing, and what changes an outcome.
 - Refresh tokens are opaque and rotate at every use. Other rotations and formats, bindings to device or place and sender
   constraints are refused with NOT_IMPLEMENTED, as are the methods for marked subjects, secrets and WatchAuditEvents.

@@ -1,5 +1,6 @@
 """Owns the pages of lists."""
 
+import base64
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
@@ -15,9 +16,9 @@ def page_of(found: Sequence[T], size: int, token: str, name_of: Callable[[T], st
     """The page that begins behind what `token` names, and the token of the next one, empty at the end."""
     if not 0 <= size <= _LARGEST:
         raise invalid("page_size", f"page_size is not 0 to {_LARGEST}")
-    names = [name_of(one) for one in found]
-    if token and token not in names:
+    tokens = [base64.urlsafe_b64encode(name_of(one).encode()).decode() for one in found]
+    if token and token not in tokens:
         raise invalid("page_token", "page_token is not one of this service's")
-    begin = names.index(token) + 1 if token else 0
+    begin = tokens.index(token) + 1 if token else 0
     end = begin + (size or _DEFAULT)
-    return found[begin:end], names[end - 1] if end < len(names) else ""
+    return found[begin:end], tokens[end - 1] if end < len(tokens) else ""

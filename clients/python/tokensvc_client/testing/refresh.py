@@ -5,7 +5,7 @@ from typing import Final
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
 from tokensvc_client.testing.clients import Client
-from tokensvc_client.testing.errors import Refusal, required
+from tokensvc_client.testing.errors import Refusal, invalid, required
 from tokensvc_client.testing.issue import answer
 from tokensvc_client.testing.refresh_token import RefreshToken
 from tokensvc_client.testing.state import Session, State
@@ -60,7 +60,9 @@ def _check_session(state: State, client: Client, token: RefreshToken, session: S
 def _check_holder(request: pb.RefreshRequest, session: Session) -> None:
     """Refuse who does not have the session's key, or comes with other credentials of the user."""
     first = session.grant.request
-    if bool(first.confirmation.x5t_s256) or bool(first.confirmation.jkt) != request.HasField("dpop"):
+    if request.HasField("dpop") and not first.confirmation.jkt:
+        raise invalid("dpop", "the session is bound to no DPoP key, so that a proof says nothing of it")
+    if first.HasField("confirmation") and not request.HasField("dpop"):
         raise Refusal("BINDING_MISMATCH", "the session is bound to another key")
     versions = {first.credential_version, request.credential_version} - {""}
     if len(versions) > 1:

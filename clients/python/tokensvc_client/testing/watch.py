@@ -58,5 +58,5 @@ def _step(state: State, seen: int, *, begins: bool) -> pb.WatchRevocationsRespon
         revocations=state.log.live(state.now) if begins else revocations,
         revision=state.log.revision,
         looked_at=timestamp(state.now),
-        keys_changed=not begins and any(entry.changes_keys for entry in news),
+        keys_changed=begins or any(entry.changes_keys for entry in news),  # who begins anew may know older keys
     )
