@@ -37,10 +37,11 @@ class Held:
         self._released.set()
 
     def hold(self, context: grpc.ServicerContext) -> None:
-        """Wait for the release, or for the caller to go away."""
+        """Wait for the release. For a caller that goes away meanwhile nothing is done."""
         self._arrived.set()
-        while context.is_active() and not self._released.wait(_LOOK_SECONDS):
-            pass
+        while not self._released.wait(_LOOK_SECONDS):
+            if not context.is_active():
+                context.abort(grpc.StatusCode.CANCELLED, "the caller has gone away")
 
 
 @dataclass(frozen=True)

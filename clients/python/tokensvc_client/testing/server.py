@@ -64,7 +64,6 @@ class FakeTokenService:
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        self._faults.clear()
         self._server.stop(grace=None).wait()
         self._pool.shutdown()
 
