@@ -11,6 +11,7 @@ import grpc
 from google.protobuf import json_format
 from tokensvc_client.testing import FakeClock, FakeTokenService
 from tokensvc_pb.v1 import client_service_pb2 as clients_pb
+from tokensvc_pb.v1 import token_pb2
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
 from tests.client.fake.jwts import claims_of, header_of
@@ -20,6 +21,7 @@ from tokensvc.domain.client import Permission
 from tokensvc.domain.policy import ExchangePolicy, SessionLimitAction
 
 START = datetime.fromtimestamp(1_800_000_000, UTC)
+PHONE = token_pb2.Device(id="phone", name="Ada's phone", platform="ios")
 
 _RANDOM = ("access_token", "refresh_token", "session_id", "token_id", "jti", "sid", "client_secret", "page_token")
 

@@ -5,8 +5,7 @@ from datetime import timedelta
 import grpc
 import jwt
 import pytest
-from tokensvc_client.testing import FakeTokenService
-from tokensvc_client.testing.errors import Refusal
+from tokensvc_client.testing import FakeTokenService, Refusal
 from tokensvc_pb.v1 import client_service_pb2 as clients_pb
 from tokensvc_pb.v1 import key_service_pb2 as keys_pb
 from tokensvc_pb.v1 import token_service_pb2 as pb

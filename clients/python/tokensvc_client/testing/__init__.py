@@ -19,16 +19,18 @@ Where it is simpler than the service:
 - Lengths and characters of fields are not checked, only what is missing, and what changes an outcome.
 - Refresh tokens are opaque and rotate at every use. Other rotations and formats, bindings to device or place and sender
   constraints are refused with NOT_IMPLEMENTED, as are the methods for marked subjects, secrets and WatchAuditEvents.
-- DPoP proofs are taken at their word: one that is there is good.
+- DPoP proofs are taken at their word: one that is there is good. Exchange looks at no claim may_act.
+- Every introspection is answered from the newest state, whatever staleness is allowed.
 - A repeated Issue names the very same fields, its context aside.
 - Keys sign with ES256 and follow each other only when somebody rotates them. Refresh tokens have one key for ever.
 - Nothing expired is deleted. Audit events have no details, and refusals are not among them.
 - A stream goes on when its caller loses its rights.
 """
 
-from tokensvc_client.testing.clients import Client
+from tokensvc_client.testing.calls import ReceivedCall
 from tokensvc_client.testing.clock import FakeClock
-from tokensvc_client.testing.faults import Held, ReceivedCall
+from tokensvc_client.testing.errors import Refusal
+from tokensvc_client.testing.faults import Held
 from tokensvc_client.testing.server import FakeTokenService
 
-__all__ = ["FakeTokenService", "FakeClock", "Client", "Held", "ReceivedCall"]
+__all__ = ["FakeTokenService", "FakeClock", "Held", "ReceivedCall", "Refusal"]

@@ -140,7 +140,8 @@ class Clients:
         self._clients[client.client_id] = client
 
     def remove(self, client_id: str) -> None:
-        """Delete a client."""
+        """Delete a client, which is unknown from now on."""
+        self._is_strict = True
         del self._clients[client_id]
 
     def find(self, client_id: str) -> Client | None:

@@ -1,23 +1,15 @@
-"""Owns what a test does to calls: refusals, lost answers and calls that are held; and what it knows of them."""
+"""Owns what a test does to calls: refusals, lost answers and calls that are held."""
 
 import threading
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import grpc
 
 from tokensvc_client.testing.errors import CODES, Refusal
 
 _LOOK_SECONDS: Final = 0.02
-
-
-@dataclass(frozen=True)
-class ReceivedCall:
-    """A call that has arrived: its `method`, for example "Refresh", and its request. It may have been refused."""
-
-    method: str
-    request: Any
 
 
 class Held:

@@ -20,6 +20,7 @@ _LIMIT: Final = "tokensvc: too many sessions"
 def issue(state: State, caller: Client, request: pb.IssueRequest) -> pb.IssueResponse:
     """Begin a session, or make one access token where that alone is wanted."""
     _check(request)
+    revision = state.log.revision
     client = _client_of(state, caller, request)
     handle = secrets.token_bytes(16)
     if request.idempotency_key:
@@ -27,7 +28,7 @@ def issue(state: State, caller: Client, request: pb.IssueRequest) -> pb.IssueRes
     grant = _grant(state, client, request, "" if request.access_only else session_id_of(handle))
     if request.access_only:
         state.record_session("access_token.issued", caller, grant, ip=request.context.ip)
-        return pb.IssueResponse(**answer(state, client, grant))
+        return pb.IssueResponse(**answer(state, client, grant), revision=revision)
     session = state.sessions.get(grant.session_id)
     if session is not None:
         _check_repeated(state, session, grant, client)
@@ -39,6 +40,7 @@ def issue(state: State, caller: Client, request: pb.IssueRequest) -> pb.IssueRes
         state.record_session("session.issued", caller, grant, ip=request.context.ip)
     return pb.IssueResponse(
         **answer(state, client, session.grant),
+        revision=revision,
         refresh_token=state.refresh_tokens.write(handle, session.generation),
         refresh_expires_in=(session.idle_expires_at(client) - state.now) // 1000,
     )
@@ -56,7 +58,6 @@ def answer(
         "expires_in": expires_in,
         "scopes": scopes,
         "session_id": grant.session_id,
-        "revision": state.log.revision,
     }
 
 

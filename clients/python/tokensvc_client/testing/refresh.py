@@ -33,6 +33,7 @@ def refresh(state: State, caller: Client, request: pb.RefreshRequest) -> pb.Refr
     _use(state, caller, client, token, session, request)
     return pb.RefreshResponse(
         **answer(state, client, grant, scopes, audiences),
+        revision=state.log.revision,
         refresh_token=state.refresh_tokens.write(token.handle, session.generation),
         refresh_expires_in=(session.idle_expires_at(client) - state.now) // 1000,
     )

@@ -1,23 +1,22 @@
 """Owns the fake's life as a gRPC server, and what a test says to it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Final, Self
 
 import grpc
-from google.protobuf import message_factory
-from google.protobuf.descriptor import MethodDescriptor
 from tokensvc_pb.v1 import client_service_pb2, key_service_pb2
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
 from tokensvc_client.testing import client_service, issue, key_service, revoke
-from tokensvc_client.testing.clients import EVERY_CLIENT, EVERY_PERMISSION, Client, open_client
+from tokensvc_client.testing.calls import Calls, ReceivedCall
+from tokensvc_client.testing.clients import EVERY_CLIENT, EVERY_PERMISSION, open_client
 from tokensvc_client.testing.clock import FakeClock
 from tokensvc_client.testing.errors import Refusal
-from tokensvc_client.testing.faults import Fault, Faults, Held, ReceivedCall
+from tokensvc_client.testing.faults import Fault, Faults, Held
 from tokensvc_client.testing.keys import KeyRing
-from tokensvc_client.testing.methods import METHODS, NAMES, SERVICES
+from tokensvc_client.testing.methods import NAMES
 from tokensvc_client.testing.state import State
 from tokensvc_client.testing.watch import Feed
 
@@ -25,13 +24,11 @@ _MOST_AT_ONCE: Final = 64  # a stream needs a thread of its own, as does a call 
 _MOST_BYTES: Final = 8 * 1024 * 1024  # of a BatchIntrospect
 _TEST: Final = open_client("test")
 
-Handler = Callable[[Any, grpc.ServicerContext], Any]
-
 
 class FakeTokenService:
     """A token service for tests: a context manager, for synchronous and for asynchronous ones.
 
-    `target` is where it is called, without TLS; `clock` is its time, and `requests` are the calls that have arrived.
+    `target` is where it is called, without TLS; `clock` is its time. It is begun and ended by `with` alone.
     """
 
     def __init__(
@@ -45,17 +42,17 @@ class FakeTokenService:
         self.clock = clock or FakeClock()
         self.issuer = issuer
         self.target = ""
-        self.requests: list[ReceivedCall] = []
         self._address = address
         self._state = State(self.clock, issuer, KeyRing(self.clock.milliseconds))
         self._faults = Faults(NAMES)
         self._feed = Feed()
+        self._calls = Calls(self._state, self._faults, self._feed)
         self._pool = ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="fake-tokensvc")
         options = (("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", _MOST_BYTES))
         self._server = grpc.server(self._pool, options=options)
 
     def __enter__(self) -> Self:
-        self._server.add_generic_rpc_handlers([self._service(service) for service in SERVICES])
+        self._server.add_generic_rpc_handlers(self._calls.handlers())
         port = self._server.add_insecure_port(self._address)
         self.target = self._address if self._address.startswith("unix:") else f"127.0.0.1:{port}"
         self._server.start()
@@ -67,7 +64,10 @@ class FakeTokenService:
         self._server.stop(grace=None).wait()
         self._pool.shutdown()
 
-    # What there is.
+    @property
+    def requests(self) -> list[ReceivedCall]:
+        """The calls that have arrived, in order; what the test itself asks of the fake is not among them."""
+        return self._calls.received
 
     def add_client(
         self,
@@ -118,14 +118,12 @@ class FakeTokenService:
             self._state.lock.notify_all()
             return response.key.key_id
 
-    # What goes wrong.
-
     def fail_next(
         self, method: str, reason: str = "STORE_UNAVAILABLE", *, times: int = 1, retry_after: float = 0.0
     ) -> None:
         """Refuse the next calls of a method, for example "Refresh", with `reason`; nothing is done for them.
 
-        `retry_after` is what RetryInfo says, in seconds.
+        `retry_after` is what RetryInfo says, in seconds. A client that repeats calls by itself meets several of them.
         """
         refusal = Refusal(reason, "the test has asked for this", retry_after=retry_after)
         self._add_fault(method, Fault(refusal=refusal), times)
@@ -161,64 +159,3 @@ class FakeTokenService:
     def _add_fault(self, method: str, fault: Fault, times: int) -> None:
         with self._state.lock:
             self._faults.add(method, fault, times)
-
-    # How it is called.
-
-    def _service(self, service: Any) -> grpc.GenericRpcHandler:
-        handlers = {method.name: self._rpc(method) for method in service.methods}
-        return grpc.method_handlers_generic_handler(service.full_name, handlers)
-
-    def _rpc(self, method: MethodDescriptor) -> "grpc.RpcMethodHandler[Any, Any]":
-        read = message_factory.GetMessageClass(method.input_type).FromString
-        write = message_factory.GetMessageClass(method.output_type).SerializeToString
-        if method.server_streaming:
-            return grpc.unary_stream_rpc_method_handler(self._stream(method.name), read, write)
-        return grpc.unary_unary_rpc_method_handler(self._unary(method.name), read, write)
-
-    def _unary(self, name: str) -> Handler:
-        def handle(request: Any, context: grpc.ServicerContext) -> Any:
-            try:
-                return self._answer(name, request, context)
-            except Refusal as refusal:
-                refusal.abort(context)
-
-        return handle
-
-    def _stream(self, name: str) -> Handler:
-        def handle(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-            try:
-                self._answer(name, request, context)
-                yield from self._feed.watch(self._state, request, context)
-            except Refusal as refusal:
-                refusal.abort(context)
-
-        return handle
-
-    def _answer(self, name: str, request: Any, context: grpc.ServicerContext) -> Any:
-        with self._state.lock:
-            self.requests.append(ReceivedCall(name, request))
-            fault = self._faults.take(name)
-        if fault.held is not None:
-            fault.held.hold(context)
-        if fault.refusal is not None:
-            raise fault.refusal
-        with self._state.lock:
-            answer = self._served(name, request, context)
-            self._state.lock.notify_all()
-        if fault.loses_answer:
-            context.abort(grpc.StatusCode.UNAVAILABLE, "the connection was lost")
-        return answer
-
-    def _served(self, name: str, request: Any, context: grpc.ServicerContext) -> Any:
-        if name == "GetJwks":
-            return key_service.get_jwks(self._state, request)
-        caller = self._caller(context)
-        if name not in METHODS:
-            raise Refusal("NOT_IMPLEMENTED", "this method is not offered yet")
-        serve, permission = METHODS[name]
-        caller.require(permission)
-        return serve(self._state, caller, request)
-
-    def _caller(self, context: grpc.ServicerContext) -> Client:
-        metadata = dict(context.invocation_metadata())
-        return self._state.clients.caller(str(metadata.get("authorization", "")))
