@@ -52,11 +52,15 @@ async def exchanging(story: Story) -> list[str]:
     await trade(issued.access_token, audiences=[])
     await trade(issued.access_token, scopes=["admin"])
     await trade(issued.refresh_token)
+    third = await trade(issued.access_token)
+    assert third is not None
+    await story.revoke(token=traded.access_token)
+    await story.look(traded.access_token, again.access_token, third.access_token)
     await story.revoke(token=issued.access_token)
-    await story.look(traded.access_token, again.access_token)
+    await story.look(third.access_token)
     return [
         *("OK", "OK", "active", "OK", "SUBJECT_TOKEN_INVALID", "INVALID_REQUEST", "INVALID_SCOPE"),
-        *("SUBJECT_TOKEN_INVALID", "OK", "inactive", "inactive"),
+        *("SUBJECT_TOKEN_INVALID", "OK", "OK", "inactive", "inactive", "active", "OK", "inactive"),
     ]
 
 
