@@ -98,7 +98,7 @@ def test_other_keys_are_refused(kind: str) -> None:
         '{"keys": ' + "[" * 1000 + "]" * 1000 + "}",
         "\ud800",
     ],
-    ids=lambda text: ascii(text)[:40],
+    ids=lambda text: ascii(text)[:28],
 )
 def test_what_is_no_set_of_keys_is_refused(text: str) -> None:
     """Too many, too long, of one name, without names where there are several, or no set."""

@@ -101,7 +101,6 @@ async def test_what_is_not_bound_says_nothing_of_it(service: Service, bff: Calle
         ({"x5t_s256": X5T}, "confirmation.x5t_s256"),
         ({"x5t_s256": "AB:" * 31 + "AB"}, "confirmation.x5t_s256"),
     ],
-    ids=str,
 )
 async def test_a_confirmation_that_is_none_is_refused(
     service: Service, bff: Caller, confirmation: dict[str, str], field: str

@@ -58,7 +58,7 @@ async def rotate(admin: Caller) -> pb.RotateClientSecretResponse:
         {"auth_method": TLS, "keys": {"tls_spiffe_id": "spiffe://prod.test/ns/shop/sa/bff"}},
         {"auth_method": TLS, "keys": {"tls_sha256": FINGERPRINT}},
     ],
-    ids=str,
+    ids=["private_key_jwt", "tls by name", "tls by SPIFFE ID", "tls by fingerprint"],
 )
 async def test_a_client_without_a_secret_is_registered(admin: Caller, fields: dict[str, Any]) -> None:
     """It is shown as it was described, and gets no secret."""
@@ -212,7 +212,6 @@ async def test_who_has_no_secret_gets_no_other(service: Service, admin: Caller, 
         ("auth_method", ("auth_method",), {}),
         ("keys", ("auth_method", "keys"), {"auth_method": TLS}),
     ],
-    ids=str,
 )
 async def test_a_change_that_does_not_fit_is_refused(
     service: Service, admin: Caller, field: str, paths: tuple[str, ...], fields: dict[str, Any]

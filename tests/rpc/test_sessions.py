@@ -65,7 +65,7 @@ async def test_sessions_are_listed_newest_first(service: Service, bff: Caller) -
         ({"subject": "ada", "device_id": "phone"}, {"ada/app/phone", "ada/bff/phone"}),
         ({"subject": "nobody"}, set()),
     ],
-    ids=str,
+    ids=lambda value: ",".join(sorted(value)),
 )
 async def test_sessions_are_found_by_subject_client_and_device(
     service: Service, bff: Caller, wish: dict[str, str], found: set[str]

@@ -61,7 +61,7 @@ async def test_events_come_in_the_order_of_their_numbers(store: Store) -> None:
         (AuditFilter(subject="ada", client_id="phone"), {"two"}),
         (AuditFilter(subject="bob"), set()),
     ],
-    ids=str,
+    ids=lambda value: ",".join(sorted(value)) if isinstance(value, set) else str(value),
 )
 async def test_events_are_found_by_every_filter(store: Store, where: AuditFilter, found: set[str]) -> None:
     """Every filter that is given holds; a client is found as caller and as the client of the token."""
