@@ -19,8 +19,8 @@ demo: $(READY) ## Watch a token live and die on a fresh server
 serve: $(READY) ## Serve on 127.0.0.1:50051 with SQLite in ./tokensvc-data
 	@$(BIN)/tokensvc serve
 
-test: $(READY) ## Run the test suite
-	$(BIN)/python -m pytest
+test: $(READY) ## Run the test suite, in a process for each core
+	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 
 check-consistency: $(READY) ## Prove the guarantees under faults, for half an hour
 	$(BIN)/python -m tests.consistency --long

@@ -14,6 +14,16 @@ from tests.harness import Caller, Service, running_service
 settings.register_profile("tokensvc", derandomize=True, deadline=None)
 settings.load_profile("tokensvc")
 
+_HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run in several processes, those that start processes of their own are all in one of them."""
+    for item in items:
+        if item.path.is_relative_to(_HERE / "system") or item.path.is_relative_to(_HERE / "consistency"):
+            item.add_marker(pytest.mark.xdist_group("processes"))
+
 
 def pytest_unconfigure() -> None:
     """End the PostgreSQL of this run."""

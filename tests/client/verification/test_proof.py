@@ -77,7 +77,7 @@ WRONG: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("claims", WRONG, ids=str)
+@pytest.mark.parametrize("claims", WRONG)
 def test_a_proof_for_something_else_is_refused(scene: Scene, claims: dict[str, Any]) -> None:
     """For another request, another moment or another token."""
     with pytest.raises(InvalidProofError):
@@ -127,7 +127,7 @@ FORGED = [
 ]
 
 
-@pytest.mark.parametrize("text", FORGED, ids=lambda text: text[-8:])
+@pytest.mark.parametrize("text", FORGED, ids=range(len(FORGED)))
 def test_what_the_server_does_not_read_is_refused(text: str) -> None:
     """The attacks that the server's own reader is tested with."""
     assert read_proof(text) is None
