@@ -23,6 +23,9 @@ serve: $(READY) ## Serve on 127.0.0.1:50051 with SQLite in ./tokensvc-data
 test: $(READY) ## Run the test suite, in a process for each core
 	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 
+test-wheel: $(READY) ## Install the client's wheel into an empty environment and test it there
+	TOKENSVC_TEST_REQUIRE="$(TOKENSVC_TEST_REQUIRE) wheel" $(BIN)/python -m pytest tests/system/test_client_wheel.py
+
 check-consistency: $(READY) ## Prove the guarantees under faults, for half an hour
 	$(BIN)/python -m tests.consistency --long
 
