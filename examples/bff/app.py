@@ -5,7 +5,9 @@ keeps the refresh token in a cookie (HttpOnly, Secure, SameSite=Strict, Path=/re
 gives no token to JavaScript, and refuses requests whose header Origin is not its own.
 """
 
+import json
 import logging
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,6 +23,7 @@ from tokensvc_client import (
     ClientContext,
     Credentials,
     Device,
+    InvalidRequestError,
     SessionNotFoundError,
     Tokens,
     TokenServiceError,
@@ -34,9 +37,9 @@ from tokensvc_client.verification import AsyncClientSource, AsyncTokenVerifier
 from examples.bff.passwords import is_right
 
 APP, AUDIENCE = "shop-app", "shop-bff"
-_log = logging.getLogger(__name__)
+MOST_BYTES = 64 * 1024  # of a body
 
-STATUSES = {Action.RETRY: 503, Action.LOG_IN_AGAIN: 401, Action.ALARM: 401, Action.PROVE_AGAIN: 401}
+_log = logging.getLogger(__name__)
 
 
 class Bff:
@@ -64,9 +67,10 @@ class Bff:
             )
         except RefreshRefusedError as refused:
             _log.warning("refresh refused: %s", refused.__cause__)
-            headers = {"Retry-After": str(int(refused.retry_after.total_seconds()) or 1)}
             body = {"action": refused.action.name.lower()}
-            return JSONResponse(body, STATUSES[refused.action], headers if refused.action is Action.RETRY else None)
+            if refused.action is Action.RETRY:
+                return JSONResponse(body, 503, {"Retry-After": str(math.ceil(refused.retry_after.total_seconds()))})
+            return JSONResponse(body, 401)
         return answer(tokens)
 
     async def logout(self, request: Request) -> Response:
@@ -110,8 +114,13 @@ class Bff:
 
 async def fields(request: Request, *names: str) -> dict[str, str]:
     """These fields of the JSON body, all of them strings; HTTPException 400 where one is not there."""
+    read = bytearray()
+    async for chunk in request.stream():
+        read += chunk
+        if len(read) > MOST_BYTES:
+            raise HTTPException(413, "the body is too long")
     try:
-        body = await request.json()
+        body = json.loads(read)
     except ValueError:
         body = None
     if not isinstance(body, dict) or not all(isinstance(body.get(name), str) for name in names):
@@ -139,6 +148,11 @@ def answer(tokens: Tokens) -> Response:
 async def not_found(request: Request, error: Exception) -> Response:
     """There is no such session of this user."""
     return JSONResponse({"error": "there is no such session"}, 404)
+
+
+async def bad_request(request: Request, error: Exception) -> Response:
+    """What the phone says of itself cannot be so, such as a device_id that is too long."""
+    return JSONResponse({"error": "the request is malformed"}, 400)
 
 
 async def unavailable(request: Request, error: Exception) -> Response:
@@ -174,5 +188,9 @@ def make_app(token_service: str, issuer: str, credentials: Credentials) -> Starl
         Route("/devices", bff.devices),
         Route("/devices/{session_id}", bff.sign_out, methods=["DELETE"]),
     ]
-    handlers = {SessionNotFoundError: not_found, TokenServiceError: unavailable}
+    handlers = {
+        SessionNotFoundError: not_found,
+        InvalidRequestError: bad_request,
+        TokenServiceError: unavailable,
+    }
     return Starlette(routes=routes, middleware=[guard], exception_handlers=handlers, lifespan=lifespan)

@@ -31,7 +31,8 @@ def show(client: TokenClient, subject: str) -> int:
     for count, session in enumerate(sessions_of(client, subject), 1):
         if count <= MOST_SHOWN:
             device = session.device.name or session.device.id if session.device else ""
-            print(f"{session.session_id}  {session.client_id}  {device or 'no device'}  since {session.started_at:%Y-%m-%d %H:%M}")
+            since = f"{session.started_at:%Y-%m-%d %H:%M}"
+            print(session.session_id, session.client_id, device or "no device", since, sep="  ")
         elif count == MOST_SHOWN + 1:
             print("...")
     print(f"{subject} has {count} live sessions")

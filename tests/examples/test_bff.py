@@ -73,10 +73,12 @@ async def test_a_user_signs_in_and_is_known(web: httpx.AsyncClient) -> None:
         ({"user": "nobody", "password": "", "device_id": "1", "device_name": "1"}, 401),
         ({"user": "ada", "password": 7, "device_id": "1", "device_name": "1"}, 400),
         (["ada"], 400),
+        ({"user": "ada", "password": "lovelace", "device_id": "1" * 1000, "device_name": "1"}, 400),
+        ({"user": "ada", "password": "l" * 70_000, "device_id": "1", "device_name": "1"}, 413),
     ],
 )
 async def test_who_cannot_sign_in(web: httpx.AsyncClient, body: Any, status: int) -> None:
-    """A wrong password, a user that is not there, and what is no login at all."""
+    """A wrong password, a user that is not there, what is no login at all, and what is too long."""
     assert (await web.post("/login", json=body)).status_code == status
 
 
