@@ -14,7 +14,7 @@ from threading import Timer
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LIMIT = 60
+LIMIT = 120
 
 
 @dataclass
