@@ -20,6 +20,15 @@ demo: $(READY) ## Watch a token live and die on a fresh server
 serve: $(READY) ## Serve on 127.0.0.1:50051 with SQLite in ./tokensvc-data
 	@$(BIN)/tokensvc serve
 
+example-orders: $(READY) ## Run a gRPC service that tokens guard, and print what to type next
+	@$(BIN)/python -m examples.orders
+
+example-bff: $(READY) ## Run a backend that logs a phone in and relays its refreshes
+	@$(BIN)/python -m examples.bff
+
+example-operator: $(READY) ## Run a server with sessions, to be ended by a script
+	@$(BIN)/python -m examples.operator
+
 test: $(READY) ## Run the test suite, in a process for each core
 	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 
@@ -53,16 +62,7 @@ format: $(READY) ## Format code and protos
 proto: $(READY) ## Generate the stubs from protos/
 	$(BIN)/python clients/python/generate_stubs.py
 	$(BIN)/python -m grpc_tools.protoc -I. --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
-		--python_out=. --pyi_out=. --grpc_python_out=. --mypy_grpc_out=. examples/orders/orders.proto
-
-example-orders: $(READY) ## Run a gRPC service that tokens guard, and print what to type next
-	@$(BIN)/python -m examples.orders
-
-example-bff: $(READY) ## Run a backend that logs a phone in and relays its refreshes
-	@$(BIN)/python -m examples.bff
-
-example-operator: $(READY) ## Run a server with sessions, to be ended by a script
-	@$(BIN)/python -m examples.operator
+		--python_out=. --pyi_out=. --grpc_python_out=. --mypy_grpc_out=quiet:. examples/orders/orders.proto
 
 lock: $(READY) ## Resolve the newest dependencies into requirements.lock
 	$(BIN)/uv pip compile pyproject.toml clients/python/pyproject.toml --extra dev --extra pkcs11 --extra postgres --universal --python-version 3.11 \
