@@ -1,6 +1,7 @@
 # Everything here needs Python 3.11+ and make alone: .venv is made from requirements.lock at first use.
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check-consistency fuzz bench lint format proto lock clean
+.PHONY: help demo serve example-orders example-bff example-operator test test-wheel check-consistency fuzz bench lint format \
+	proto lock clean
 
 PYTHON ?= python3
 BENCH ?= full
@@ -19,9 +20,21 @@ demo: $(READY) ## Watch a token live and die on a fresh server
 serve: $(READY) ## Serve on 127.0.0.1:50051 with SQLite in ./tokensvc-data
 	@$(BIN)/tokensvc serve
 
+example-orders: $(READY) ## Run a gRPC service that tokens guard, and print what to type next
+	@$(BIN)/python -m examples.orders
+
+example-bff: $(READY) ## Run a backend that logs a phone in and relays its refreshes
+	@$(BIN)/python -m examples.bff
+
+example-operator: $(READY) ## Run a server with sessions, to be ended by a script
+	@$(BIN)/python -m examples.operator
+
 test: $(READY) ## Run the test suite, in a process for each core
 	@# The seed: some cases are named after sets, and all processes have to give them the same names.
 	PYTHONHASHSEED=0 $(BIN)/python -m pytest --numprocesses auto --dist loadgroup
+
+test-wheel: $(READY) ## Install the client's wheel into an empty environment and test it there
+	TOKENSVC_TEST_REQUIRE="$(TOKENSVC_TEST_REQUIRE) wheel" $(BIN)/python -m pytest tests/system/test_client_wheel.py
 
 check-consistency: $(READY) ## Prove the guarantees under faults, for half an hour
 	$(BIN)/python -m tests.consistency --long
@@ -49,6 +62,8 @@ format: $(READY) ## Format code and protos
 
 proto: $(READY) ## Generate the stubs from protos/
 	$(BIN)/python clients/python/generate_stubs.py
+	$(BIN)/python -m grpc_tools.protoc -I. --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
+		--python_out=. --pyi_out=. --grpc_python_out=. --mypy_grpc_out=quiet:. examples/orders/orders.proto
 
 lock: $(READY) ## Resolve the newest dependencies into requirements.lock
 	$(BIN)/uv pip compile pyproject.toml clients/python/pyproject.toml --extra dev --extra pkcs11 --extra postgres --universal --python-version 3.11 \

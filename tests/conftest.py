@@ -14,14 +14,14 @@ from tests.harness import Caller, Service, running_service
 settings.register_profile("tokensvc", derandomize=True, deadline=None)
 settings.load_profile("tokensvc")
 
-_HERE = Path(__file__).parent
+_WITH_PROCESSES = tuple(Path(__file__).parent / name for name in ("consistency", "examples", "system"))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run in several processes, those that start processes of their own are all in one of them."""
     for item in items:
-        if item.path.is_relative_to(_HERE / "system") or item.path.is_relative_to(_HERE / "consistency"):
+        if any(item.path.is_relative_to(folder) for folder in _WITH_PROCESSES):
             item.add_marker(pytest.mark.xdist_group("processes"))
 
 

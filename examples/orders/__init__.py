@@ -1,0 +1,1 @@
+"""An internal gRPC service that is guarded by tokens, and another service that calls it."""
