@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 import grpc
@@ -78,8 +78,10 @@ class Introspector:
         request = write(pb.BatchIntrospectRequest(tokens=tokens), fields)
         answer = await self._caller.call(rpcs.BATCH_INTROSPECT, request, deadline)
         # A batch says its revision once; Introspect says it with each token that is active.
-        results = read_all(Introspection, answer.results)
-        return [replace(result, revision=answer.revision) if result.active else result for result in results]
+        for result in answer.results:
+            if result.active:
+                result.revision = answer.revision
+        return read_all(Introspection, answer.results)
 
 
 async def _wait(signal: Signal, deadline: float | None) -> None:
