@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tokensvc_client.coalescing import MOST_CHARACTERS, MOST_TOKENS, Asker, Coalescing, may_travel
-from tokensvc_client.values.tokens import Introspection
+from tokensvc_pb.v1 import token_service_pb2 as pb
 
 
 class Scene:
@@ -22,8 +22,9 @@ class Scene:
         return asker
 
     def settles(self, leader: Asker) -> None:
-        outcomes = [Introspection(active=True, subject=member.token) for member in leader.leads]
-        self.coalescing.settle("key", leader, outcomes)
+        outcomes = [pb.IntrospectResponse(active=True, subject=member.token) for member in leader.leads]
+        for member in self.coalescing.settle("key", leader, outcomes):
+            member.wake()
 
 
 def tokens_of(asker: Asker) -> list[str]:
@@ -37,13 +38,13 @@ def test_who_comes_first_goes_at_once_and_alone() -> None:
 
 
 def test_who_comes_meanwhile_goes_together_next() -> None:
-    """Those who wait form one party, in their order, and one of them leads it."""
+    """Those who wait form one party, in their order, and one of them leads it: it is woken before all others."""
     scene = Scene()
     first, second, third = (scene.arrives(token) for token in "abc")
     assert (second.leads, third.leads) == ((), ())
     scene.settles(first)
     assert tokens_of(second) == ["b", "c"]
-    assert scene.woken == ["a", "b"]
+    assert scene.woken == ["b", "a"]
 
 
 def test_each_gets_its_own_outcome() -> None:
@@ -53,7 +54,7 @@ def test_each_gets_its_own_outcome() -> None:
     scene.settles(first)
     scene.settles(second)
     assert [asker.outcome for asker in (first, second, third)] == [
-        Introspection(active=True, subject=token) for token in "abc"
+        pb.IntrospectResponse(active=True, subject=token) for token in "abc"
     ]
 
 

@@ -10,17 +10,18 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from tokensvc_pb.v1 import token_service_pb2 as pb
+
 from tokensvc_client.errors import TokenServiceError
-from tokensvc_client.values.tokens import Introspection
 
 MOST_TOKENS: Final = 1_000
 MOST_CHARACTERS: Final = 1024 * 1024  # of all tokens of a party: the answer must stay below gRPC's 4 MiB
 _LONGEST_TOKEN: Final = 32_768
 
-Outcome = Introspection | TokenServiceError
+Outcome = pb.IntrospectResponse | TokenServiceError
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Asker:
     """One who asks about `token` until `deadline`. `wake` is called once: there is an outcome, or a party to lead."""
 
@@ -54,14 +55,18 @@ class Coalescing:
             else:
                 waiting[asker] = None
 
-    def settle(self, key: Hashable, leader: Asker, outcomes: Sequence[Outcome]) -> None:
-        """The party of `leader` is back, with an outcome for each."""
+    def settle(self, key: Hashable, leader: Asker, outcomes: Sequence[Outcome]) -> Sequence[Asker]:
+        """The party of `leader` is back, with an outcome for each; answers who is to be woken.
+
+        Only the leader of the next party is woken already: its call is to be under way while the others take theirs.
+        """
         with self._lock:
-            for asker, outcome in zip(leader.leads, outcomes, strict=True):
+            party = leader.leads
+            for asker, outcome in zip(party, outcomes, strict=True):
                 asker.outcome = outcome
-                asker.wake()
             leader.leads = ()
             self._set_out(key)
+            return party
 
     def leave(self, key: Hashable, asker: Asker) -> None:
         """Somebody gives up, wherever it stands. Those it has led wait again, before all others."""

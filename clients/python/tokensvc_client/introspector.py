@@ -14,7 +14,7 @@ from tokensvc_client.caller import Caller, remaining
 from tokensvc_client.coalescing import Asker, Coalescing, Outcome
 from tokensvc_client.errors import DeadlineExceededError, InvalidRequestError, TokenServiceError
 from tokensvc_client.transport import Signal
-from tokensvc_client.values.plain import read, read_all, write
+from tokensvc_client.values.plain import read, write
 from tokensvc_client.values.tokens import Introspection
 
 
@@ -44,7 +44,7 @@ class Introspector:
             while asker.outcome is None:
                 if asker.leads:
                     outcomes = await self._outcomes([member.token for member in asker.leads], freshness, deadline)
-                    self._coalescing.settle(freshness, asker, outcomes)
+                    await self._hand_out(self._coalescing.settle(freshness, asker, outcomes))
                 else:
                     await _wait(signal, deadline)
         except BaseException:
@@ -52,7 +52,15 @@ class Introspector:
             raise
         if isinstance(asker.outcome, TokenServiceError):
             raise asker.outcome
-        return asker.outcome
+        return read(Introspection, asker.outcome)
+
+    async def _hand_out(self, party: Sequence[Asker]) -> None:
+        """Wake who has an outcome, once the next party has set out: else its call waits until all have taken theirs."""
+        try:
+            await self._caller.transport.sleep(0)
+        finally:
+            for asker in party:
+                asker.wake()
 
     async def _outcomes(self, tokens: Sequence[str], freshness: Freshness, deadline: float | None) -> Sequence[Outcome]:
         try:
@@ -69,19 +77,18 @@ class Introspector:
 
     async def _introspections(
         self, tokens: Sequence[str], freshness: Freshness, deadline: float | None
-    ) -> Sequence[Introspection]:
+    ) -> Sequence[pb.IntrospectResponse]:
         fields = {"min_revision": freshness.min_revision, "max_staleness": freshness.max_staleness}
         if len(tokens) == 1:
             single = write(pb.IntrospectRequest(token=tokens[0]), fields)
-            alone = await self._caller.call(rpcs.INTROSPECT, single, deadline, is_repeatable=True)
-            return [read(Introspection, alone)]
+            return [await self._caller.call(rpcs.INTROSPECT, single, deadline, is_repeatable=True)]
         request = write(pb.BatchIntrospectRequest(tokens=tokens), fields)
         answer = await self._caller.call(rpcs.BATCH_INTROSPECT, request, deadline)
         # A batch says its revision once; Introspect says it with each token that is active.
         for result in answer.results:
             if result.active:
                 result.revision = answer.revision
-        return read_all(Introspection, answer.results)
+        return answer.results
 
 
 async def _wait(signal: Signal, deadline: float | None) -> None:
