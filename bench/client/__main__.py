@@ -3,7 +3,6 @@
 import argparse
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +15,7 @@ def main() -> None:
     """Measure, print, and write where that is wanted."""
     asked = _arguments()
     turns = introspection.Plan(asked.turns, asked.slice)
-    scene = replace(revocation.Plan(), verifiers=asked.verifiers, rate=asked.rate, seconds=asked.seconds)
+    scene = revocation.Plan(asked.streams, asked.verifiers, asked.rate, asked.seconds)
     parts: Mapping[str, Callable[[], Mapping[str, Any]]] = {
         "memory": lambda: memory.measure(asked.entries),
         "verification": verification.measure,
@@ -36,7 +35,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--entries", type=int, default=1_000_000, help="of the view whose memory is measured")
     parser.add_argument("--turns", type=int, default=10, help="slices of introspection, of each kind")
     parser.add_argument("--slice", type=float, default=1.0, help="seconds of such a slice")
-    parser.add_argument("--verifiers", type=int, default=100, help="that follow the stream of revocations")
+    parser.add_argument("--streams", type=int, default=100, help="of revocations")
+    parser.add_argument("--verifiers", type=int, default=8, help="that have one of these streams")
     parser.add_argument("--rate", type=float, default=1_000, help="revocations a second")
     parser.add_argument("--seconds", type=float, default=15, help="of revocations")
     parser.add_argument("--json", type=Path, help="a file for the results")

@@ -71,8 +71,8 @@ async def _turns(plan: Plan, service: Running) -> Mapping[str, _Total]:
         async def alone(token: str) -> Introspection:
             """As `introspect` does for one who asks while nobody else does."""
             calls = client._caller  # noqa: SLF001 - what it offers never goes alone where many ask for the same
-            request = pb.IntrospectRequest(token=token)
-            return read(Introspection, await calls.call(rpcs.INTROSPECT, request, calls.deadline(None)))
+            answer = await calls.call(rpcs.INTROSPECT, pb.IntrospectRequest(token=token), calls.deadline(None))
+            return read(Introspection, answer)
 
         kinds: Mapping[str, Ask] = {"coalesced": client.introspect, "single": alone}
         totals = {name: _Total() for name in kinds}

@@ -2,7 +2,7 @@
 
 import multiprocessing
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -11,23 +11,25 @@ from typing import Any, Final
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
 from bench.cases import SERVICE, Traffic
-from bench.client.watching import Owned, Watch, Watched, run
+from bench.client import draining, watching
+from bench.client.watching import Owned, Watch, Watched
 from bench.deployment import SQLITE, Deployment, Running, running
 from bench.flood.calling import work_honestly
 from bench.load import LoadResult, percentile
 from bench.meter import cpu_seconds
 from tokensvc.config import load_settings
 
-_PROCESSES: Final = 4
+_PROCESSES: Final = 4  # of verifiers
 _SPARE: Final = 1.2  # tokens for each revocation that is expected: it comes at random moments
 _PATIENCE: Final = 60.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """So many `verifiers`, and revocations at a `rate` of so many a second."""
+    """So many `streams`, on `verifiers` of which tokens are judged, and so many revocations a second, the `rate`."""
 
-    verifiers: int = 100
+    streams: int = 100
+    verifiers: int = 8
     rate: float = 1_000
     seconds: float = 15
 
@@ -57,7 +59,7 @@ def measure(plan: Plan) -> Mapping[str, Any]:
     with running(Deployment(SQLITE), None) as service:
         issued = service.server.issue(int(plan.rate * plan.seconds * _SPARE) + 100)
         tokens = {answer.session_id: answer.access_token for answer in issued}
-        with _watching(service, _shares(tokens, plan.verifiers)) as pipes:
+        with _watching(service, _shares(tokens, plan.verifiers), plan.streams - plan.verifiers) as pipes:
             revoking = _Revoking(iter(tokens))
             before, began = cpu_seconds(service.workers), time.monotonic()
             felt = _revoke(service, revoking, plan)
@@ -86,12 +88,14 @@ def _report(revoking: _Revoking, felt: LoadResult, watched: Sequence[Watched]) -
     return {
         "revoked": revoked,
         "revoked_per_second": round(felt.rate),
-        "verifiers": sum(len(one.known) for one in watched),
+        "streams": sum(len(one.known) for one in watched),
+        "verifiers": sum(len(one.known) for one in watched if one.refused),
         "from_answer_ms": _percentiles([each.at - revoking.answered[each.revision] for each in refused]),
         "from_sending_ms": _percentiles([each.at - revoking.sent[each.session_id] for each in refused]),
         "revoke_ms": {"p50": round(felt.percentile(50), 1), "p99": round(felt.percentile(99), 1)},
-        "verifiers_cores": round(sum(one.cpu for one in watched) / felt.seconds, 2),
-        "cores": "the server has the first core to itself; verifiers and who revokes share the others",
+        "verifiers_cores": round(sum(one.cpu for one in watched if one.refused) / felt.seconds, 2),
+        "other_streams_cores": round(sum(one.cpu for one in watched if not one.refused) / felt.seconds, 2),
+        "cores": "the server has the first core to itself; verifiers, other streams and who revokes share the second",
     }
 
 
@@ -106,16 +110,22 @@ def _shares(tokens: Owned, verifiers: int) -> Sequence[Owned]:
 
 
 @contextmanager
-def _watching(service: Running, shares: Sequence[Owned]) -> Iterator[Sequence[Connection]]:
-    """Processes of verifiers that are ready."""
+def _watching(service: Running, shares: Sequence[Owned], others: int) -> Iterator[Sequence[Connection]]:
+    """Processes of verifiers, and one of `others` who watch; all are ready."""
     context = multiprocessing.get_context("spawn")
     (caller,) = service.server.callers
     issuer = load_settings({}).issuer
+    works: list[tuple[Callable[..., None], tuple[Any, ...]]] = [
+        (watching.run, (Watch(caller, issuer, shares[number::_PROCESSES]),))
+        for number in range(min(_PROCESSES, len(shares)))
+    ]
+    if others:
+        works.append((draining.run, (caller, others)))
     pipes, processes = [], []
     try:
-        for number in range(_PROCESSES):
+        for run, arguments in works:
             ours, theirs = context.Pipe()
-            process = context.Process(target=run, args=(theirs, Watch(caller, issuer, shares[number::_PROCESSES])))
+            process = context.Process(target=run, args=(theirs, *arguments))
             process.start()
             theirs.close()
             pipes.append(ours)

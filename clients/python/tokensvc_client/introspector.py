@@ -45,6 +45,9 @@ class Introspector:
                 if asker.leads:
                     outcomes = await self._outcomes([member.token for member in asker.leads], freshness, deadline)
                     await self._hand_out(self._coalescing.settle(freshness, asker, outcomes))
+                elif asker.gathers:
+                    await self._caller.transport.sleep(0)  # those who are ready come before it goes on
+                    self._coalescing.set_out(freshness, asker)
                 else:
                     await _wait(signal, deadline)
         except BaseException:
