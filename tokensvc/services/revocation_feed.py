@@ -13,7 +13,7 @@ from tokensvc.services.revocation_ring import Ring
 from tokensvc.services.snapshot_parts import WrittenPart
 
 _INTERVAL: Final = 0.015  # seconds between looks, at least
-_FOR_EACH: Final = 0.00025  # and for each watcher: to write to one takes about 0.1 ms, and others need the core too
+_FOR_EACH: Final = 0.00025  # and for each watcher: what is told to many takes the core from those who revoke
 _QUIET: Final = 0.5  # seconds without a step, after which the next look is told of by itself
 _PART: Final = 500  # entries of a step: written within a millisecond, and less than gRPC's clients take
 
