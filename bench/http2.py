@@ -92,6 +92,13 @@ class Connection:
             self._uploads[stream] = _Upload(memoryview(data), self._stream_window)
         return stream
 
+    def taken(self, stream: int) -> bytes:
+        """Take what has come of a stream that goes on; empty when it is over."""
+        chunks = self._open.get(stream, [])
+        data = b"".join(chunks)
+        chunks.clear()
+        return data
+
     def fileno(self) -> int:
         """The socket, for select."""
         return self._socket.fileno()

@@ -65,10 +65,15 @@ class LoadResult:
 
     def percentile(self, q: float) -> float:
         """The latency in ms that `q` percent (0 to 100) of the calls stay within, NaN without calls."""
-        if not self.latencies_us:
-            return math.nan
-        rank = math.ceil(len(self.latencies_us) * q / 100)
-        return self.latencies_us[max(rank, 1) - 1] / 1000
+        return percentile(self.latencies_us, q) / 1000
+
+
+def percentile(ordered: Sequence[float], q: float) -> float:
+    """The value that `q` percent (0 to 100) of the `ordered` ones do not exceed, NaN without any."""
+    if not ordered:
+        return math.nan
+    rank = math.ceil(len(ordered) * q / 100)
+    return ordered[max(rank, 1) - 1]
 
 
 def run_load(

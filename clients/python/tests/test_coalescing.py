@@ -6,24 +6,41 @@ from typing import Any
 
 import pytest
 from tokensvc_client.coalescing import MOST_CHARACTERS, MOST_TOKENS, Asker, Coalescing, may_travel
-from tokensvc_client.values.tokens import Introspection
+from tokensvc_pb.v1 import token_service_pb2 as pb
 
 
 class Scene:
-    """A Coalescing, and who was woken."""
+    """A Coalescing with room for one more party, and who was woken."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_empty: bool = False) -> None:
+        """With `is_empty` nothing is under way yet, so there is room for two."""
         self.coalescing = Coalescing()
         self.woken: list[str] = []
+        self.away = None if is_empty else self.arrives("away")
 
-    def arrives(self, token: str, deadline: float = math.inf, key: Any = "key") -> Asker:
+    def comes(self, token: str, deadline: float = math.inf, key: Any = "key") -> Asker:
+        """Somebody comes, and no time passes."""
         asker = Asker(token, deadline, lambda: self.woken.append(token))
         self.coalescing.arrive(key, asker)
         return asker
 
+    def arrives(self, token: str, deadline: float = math.inf, key: Any = "key") -> Asker:
+        """Somebody comes, and gathers nobody."""
+        asker = self.comes(token, deadline, key)
+        if asker.gathers:
+            self.coalescing.set_out(key, asker)
+        return asker
+
+    def keeps_nothing(self) -> bool:
+        """Whether nothing is left when the last party is back."""
+        if self.away is not None:
+            self.settles(self.away)
+        return not self.coalescing._lines
+
     def settles(self, leader: Asker) -> None:
-        outcomes = [Introspection(active=True, subject=member.token) for member in leader.leads]
-        self.coalescing.settle("key", leader, outcomes)
+        outcomes = [pb.IntrospectResponse(active=True, subject=member.token) for member in leader.leads]
+        for member in self.coalescing.settle("key", leader, outcomes):
+            member.wake()
 
 
 def tokens_of(asker: Asker) -> list[str]:
@@ -37,13 +54,13 @@ def test_who_comes_first_goes_at_once_and_alone() -> None:
 
 
 def test_who_comes_meanwhile_goes_together_next() -> None:
-    """Those who wait form one party, in their order, and one of them leads it."""
+    """Those who wait form one party, in their order, and one of them leads it: it is woken before all others."""
     scene = Scene()
     first, second, third = (scene.arrives(token) for token in "abc")
     assert (second.leads, third.leads) == ((), ())
     scene.settles(first)
     assert tokens_of(second) == ["b", "c"]
-    assert scene.woken == ["a", "b"]
+    assert scene.woken[2:] == ["b", "a"]
 
 
 def test_each_gets_its_own_outcome() -> None:
@@ -53,7 +70,7 @@ def test_each_gets_its_own_outcome() -> None:
     scene.settles(first)
     scene.settles(second)
     assert [asker.outcome for asker in (first, second, third)] == [
-        Introspection(active=True, subject=token) for token in "abc"
+        pb.IntrospectResponse(active=True, subject=token) for token in "abc"
     ]
 
 
@@ -76,7 +93,7 @@ def test_nothing_is_kept_when_nobody_asks() -> None:
     """After the last party the next asker goes at once again."""
     scene = Scene()
     scene.settles(scene.arrives("a"))
-    assert scene.coalescing._waiting == {}
+    assert scene.keeps_nothing()
     assert tokens_of(scene.arrives("b")) == ["b"]
 
 
@@ -127,7 +144,7 @@ def test_a_leader_that_breaks_off_hands_over() -> None:
     scene.coalescing.leave("key", second)
     assert tokens_of(third) == ["c", "e"]
     scene.settles(third)
-    assert (later.outcome is not None, scene.coalescing._waiting) == (True, {})
+    assert (later.outcome is not None, scene.keeps_nothing()) == (True, True)
 
 
 def test_a_lone_leader_that_breaks_off_leaves_nothing() -> None:
@@ -139,24 +156,55 @@ def test_a_lone_leader_that_breaks_off_leaves_nothing() -> None:
 
 @pytest.mark.parametrize("seed", range(200))
 def test_nobody_is_forgotten(seed: int) -> None:
-    """Whoever comes and goes in whatever order: all who stay get an outcome, and one party is under way at a time."""
-    chance, scene = random.Random(seed), Scene()
+    """Whoever comes and goes in whatever order: all who stay get an outcome, and two parties at most are under way."""
+    chance, scene = random.Random(seed), Scene(is_empty=True)
     askers: list[Asker] = []
-    for number in range(60):
+    for number in range(120):
         stay = [asker for asker in askers if asker.outcome is None and not asker.has_left]
-        leaders = [asker for asker in stay if asker.leads]
-        assert len(leaders) == bool(stay)
-        match chance.choice(["arrive", "arrive", "leave", "settle"]):
+        leaders, gatherers = [asker for asker in stay if asker.leads], [asker for asker in stay if asker.gathers]
+        assert bool(leaders or gatherers) == bool(stay)
+        assert (len(leaders) <= 2, len(gatherers) <= 1) == (True, True)
+        match chance.choice(["arrive", "arrive", "leave", "settle", "set out"]):
             case "arrive":
-                askers.append(scene.arrives(str(number), chance.random()))
+                askers.append(scene.comes(str(number), chance.random()))
             case "leave" if stay:
                 scene.coalescing.leave("key", chance.choice(stay))
             case "settle" if leaders:
-                scene.settles(leaders[0])
+                scene.settles(chance.choice(leaders))
+            case "set out" if gatherers:
+                scene.coalescing.set_out("key", gatherers[0])
+    for asker in askers:
+        if asker.gathers:
+            scene.coalescing.set_out("key", asker)
     while leaders := [asker for asker in askers if asker.leads]:
         scene.settles(leaders[0])
     assert all(asker.outcome.subject == asker.token for asker in askers if not asker.has_left)
-    assert scene.coalescing._waiting == {}
+    assert scene.keeps_nothing()
+
+
+def test_who_comes_in_the_same_moment_goes_together() -> None:
+    """The first one gathers the others before it sets out."""
+    scene = Scene()
+    first, second = scene.comes("a"), scene.comes("b")
+    assert (first.gathers, second.gathers) == (True, False)
+    scene.coalescing.set_out("key", first)
+    assert tokens_of(first) == ["a", "b"]
+
+
+def test_one_who_gathers_and_gives_up_holds_up_nobody() -> None:
+    """The others set out without it."""
+    scene = Scene()
+    first, second = scene.comes("a"), scene.comes("b")
+    scene.coalescing.leave("key", first)
+    assert tokens_of(second) == ["b"]
+
+
+def test_many_who_come_while_nothing_is_under_way_go_in_halves() -> None:
+    """So that those of one half can take their answers while the service works on the other."""
+    scene = Scene(is_empty=True)
+    askers = [scene.comes(str(number)) for number in range(64)]
+    scene.coalescing.set_out("key", askers[0])
+    assert [len(asker.leads) for asker in askers if asker.leads] == [32, 32]
 
 
 def test_what_could_spoil_a_party_does_not_travel() -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import grpc
+import pytest
 from flavours import Flavour
 from scripted import Answer, Asked, Refusal, Scripted, until
 from served import Served
@@ -18,6 +19,7 @@ from tokensvc_client import (
     PermissionDeniedError,
     Secret,
     TokenClient,
+    coalescing,
 )
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
@@ -60,7 +62,13 @@ def waiting_of(client: Any) -> int:
     """How many wait for a party."""
     inner = getattr(client, "wrapped", client)
     calls = getattr(inner, "_wrapped", inner)
-    return sum(map(len, list(calls._introspector._coalescing._waiting.values())))
+    return sum(len(line.waiting) for line in list(calls._introspector._coalescing._lines.values()))
+
+
+@pytest.fixture
+def one_party(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One at a time is under way, so that it is certain who goes with whom."""
+    monkeypatch.setattr(coalescing, "_PARTIES", 1)
 
 
 def asking(token: str, **options: Any) -> Callable[[Any], Any]:
@@ -68,6 +76,7 @@ def asking(token: str, **options: Any) -> Callable[[Any], Any]:
     return lambda client: client.introspect(token, **options)
 
 
+@pytest.mark.usefixtures("one_party")
 def test_those_who_come_together_share_a_call(flavour: Flavour, script: Scripted) -> None:
     """The first goes alone; those that come meanwhile go together, and each gets what it would get alone."""
     client, gate = flavour.client(script.address), Gate()
@@ -98,6 +107,7 @@ def test_who_asks_for_more_than_a_token_goes_alone(flavour: Flavour, script: Scr
     assert script.methods == ["Introspect"] * 3
 
 
+@pytest.mark.usefixtures("one_party")
 def test_a_refused_batch_is_the_refusal_of_each(flavour: Flavour, script: Scripted) -> None:
     """Each raises an exception of its own."""
     client = flavour.client(script.address)
@@ -113,6 +123,7 @@ def test_a_refused_batch_is_the_refusal_of_each(flavour: Flavour, script: Script
     }
 
 
+@pytest.mark.usefixtures("one_party")
 def test_a_batch_with_too_long_an_answer_is_divided(flavour: Flavour, script: Scripted) -> None:
     """No token of it would be refused alone, so none is."""
 
@@ -128,6 +139,7 @@ def test_a_batch_with_too_long_an_answer_is_divided(flavour: Flavour, script: Sc
     assert [answer.subject for answer in answers] == [*"abcdef"]
 
 
+@pytest.mark.usefixtures("one_party")
 def test_a_token_that_is_refused_alone_spoils_nothing(flavour: Flavour, script: Scripted) -> None:
     """Its refusal is its own."""
 
@@ -145,6 +157,7 @@ def test_a_token_that_is_refused_alone_spoils_nothing(flavour: Flavour, script: 
     assert isinstance(third, InvalidRequestError)
 
 
+@pytest.mark.usefixtures("one_party")
 def test_each_keeps_its_own_deadline(flavour: Flavour, script: Scripted) -> None:
     """Who has little time is told in time, while the others wait on."""
     client, gate = flavour.client(script.address), Gate()
@@ -172,6 +185,7 @@ async def _cancelled_leader(script: Scripted) -> list[Any]:
         return await asyncio.gather(*others, first, return_exceptions=True)
 
 
+@pytest.mark.usefixtures("one_party")
 def test_a_cancelled_task_does_not_take_the_others_with_it(script: Scripted) -> None:
     """Those who waited for it go on at once."""
     gate = Gate()

@@ -44,10 +44,11 @@ class AioReading(Generic[Answer]):
 
 
 class AioSignal:
-    """A future of the event loop."""
+    """A future of the event loop. What sets it at the latest is a timer: `asyncio.wait` would take a second future."""
 
     def __init__(self) -> None:
-        self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self._future: asyncio.Future[None] = self._loop.create_future()
 
     def set(self) -> None:
         """As the protocol says."""
@@ -56,7 +57,12 @@ class AioSignal:
 
     async def wait(self, timeout: float | None) -> None:
         """As the protocol says."""
-        await asyncio.wait([self._future], timeout=timeout)
+        timer = self._loop.call_later(timeout, self.set) if timeout is not None else None
+        try:
+            await self._future
+        finally:
+            if timer is not None:
+                timer.cancel()
 
 
 class AioTransport:

@@ -1,32 +1,41 @@
 """Owns who travels together when many introspect at once. It knows nothing of gRPC, threads or asyncio.
 
-Who comes while nothing is under way goes at once, alone. Those who come meanwhile go together next. One of each party
-leads: it makes the call for all, so that nobody else is needed, neither a thread nor a task. It is the one who can wait
-longest: then no member's time ends later than the call's. If it breaks off, the others go again, under another one.
+Two parties may be under way: while the service works on one, those of the other take their answers and ask anew. Who
+finds a place free gathers for a moment, then all who have come set out; those who come later go when a party is back.
+One of each party leads: it makes the call for all, so that nobody else is needed, neither a thread nor a task. It is
+the one who can wait longest: then no member's time ends later than the call's. If it breaks off, the others go again,
+under another one.
 """
 
 import threading
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
+from tokensvc_pb.v1 import token_service_pb2 as pb
+
 from tokensvc_client.errors import TokenServiceError
-from tokensvc_client.values.tokens import Introspection
 
 MOST_TOKENS: Final = 1_000
 MOST_CHARACTERS: Final = 1024 * 1024  # of all tokens of a party: the answer must stay below gRPC's 4 MiB
 _LONGEST_TOKEN: Final = 32_768
+_PARTIES: Final = 2  # under way at a time
+_WORTH_TWO: Final = 16  # askers who go as two parties: each costs a call
 
-Outcome = Introspection | TokenServiceError
+Outcome = pb.IntrospectResponse | TokenServiceError
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Asker:
-    """One who asks about `token` until `deadline`. `wake` is called once: there is an outcome, or a party to lead."""
+    """One who asks about `token` until `deadline`. `wake` is called when there is an outcome, or a party to lead.
+
+    Who `gathers` waits for nobody to wake it, but a moment, and calls `set_out`.
+    """
 
     token: str
     deadline: float
     wake: Callable[[], None]
+    gathers: bool = False
     leads: tuple["Asker", ...] = ()
     outcome: Outcome | None = None
     has_left: bool = False
@@ -37,59 +46,96 @@ def may_travel(token: str) -> bool:
     return 0 < len(token) <= _LONGEST_TOKEN and token.isascii()
 
 
+@dataclass(eq=False, slots=True)
+class _Line:
+    """Those who ask for the same: who waits, in the order of arrival, and how many parties are under way."""
+
+    waiting: dict[Asker, None] = field(default_factory=dict)
+    under_way: int = 0
+    is_gathering: bool = False
+
+
 class Coalescing:
-    """Forms parties of those who ask for the same `key`, one under way at a time for each. Any thread may call."""
+    """Forms parties of those who ask for the same `key`. Any thread may call."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: dict[Hashable, dict[Asker, None]] = {}  # by keys with a party under way, in the order of arrival
+        self._lines: dict[Hashable, _Line] = {}  # with somebody in them
 
     def arrive(self, key: Hashable, asker: Asker) -> None:
-        """Somebody asks: it leads itself at once, or will be woken."""
+        """Somebody asks: it gathers, or will be woken."""
         with self._lock:
-            waiting = self._waiting.get(key)
-            if waiting is None:
-                self._waiting[key] = {}
-                asker.leads = (asker,)
-            else:
-                waiting[asker] = None
+            line = self._lines.get(key)
+            if line is None:
+                line = self._lines[key] = _Line()
+            line.waiting[asker] = None
+            if not line.is_gathering and line.under_way < _PARTIES:
+                line.is_gathering = asker.gathers = True
 
-    def settle(self, key: Hashable, leader: Asker, outcomes: Sequence[Outcome]) -> None:
-        """The party of `leader` is back, with an outcome for each."""
+    def set_out(self, key: Hashable, asker: Asker) -> None:
+        """The moment of an `asker` who gathers is over."""
         with self._lock:
-            for asker, outcome in zip(leader.leads, outcomes, strict=True):
+            line = self._lines[key]
+            line.is_gathering = asker.gathers = False
+            self._set_out(key, line)
+
+    def settle(self, key: Hashable, leader: Asker, outcomes: Sequence[Outcome]) -> Sequence[Asker]:
+        """The party of `leader` is back, with an outcome for each; answers who is to be woken.
+
+        Only the leader of the next party is woken already: its call is to be under way while the others take theirs.
+        """
+        with self._lock:
+            party = leader.leads
+            for asker, outcome in zip(party, outcomes, strict=True):
                 asker.outcome = outcome
-                asker.wake()
-            leader.leads = ()
-            self._set_out(key)
+            self._is_back(key, leader)
+            return party
 
     def leave(self, key: Hashable, asker: Asker) -> None:
         """Somebody gives up, wherever it stands. Those it has led wait again, before all others."""
         with self._lock:
             asker.has_left = True
-            waiting = self._waiting.get(key, {})
-            waiting.pop(asker, None)
+            line = self._lines.get(key)
+            if line is None:
+                return
+            line.waiting.pop(asker, None)
             if asker.leads:
                 left_alone = {member: None for member in asker.leads if not member.has_left}
-                asker.leads = ()
-                self._waiting[key] = left_alone | waiting
-                self._set_out(key)
+                line.waiting = left_alone | line.waiting
+                self._is_back(key, asker)
+            elif asker.gathers:
+                line.is_gathering = asker.gathers = False
+                self._set_out(key, line)
 
-    def _set_out(self, key: Hashable) -> None:
-        """Form the next party, if anybody waits, and wake its leader."""
-        waiting = self._waiting[key]
-        if not waiting:
-            del self._waiting[key]
-            return
-        party: list[Asker] = []
-        characters = 0
-        for asker in waiting:
-            characters += len(asker.token)
-            if len(party) == MOST_TOKENS or characters > MOST_CHARACTERS:
-                break
-            party.append(asker)
-        for asker in party:
-            del waiting[asker]
-        leader = max(party, key=lambda asker: asker.deadline)
-        leader.leads = tuple(party)
-        leader.wake()
+    def _is_back(self, key: Hashable, leader: Asker) -> None:
+        line = self._lines[key]
+        leader.leads = ()
+        line.under_way -= 1
+        if not line.is_gathering:
+            self._set_out(key, line)
+
+    def _set_out(self, key: Hashable, line: _Line) -> None:
+        """Form parties of those who wait, as far as there are places, and wake their leaders."""
+        while line.waiting and line.under_way < _PARTIES:
+            is_alone = not line.under_way and len(line.waiting) >= _WORTH_TWO
+            party = _party(line.waiting, -(-len(line.waiting) // 2) if is_alone else MOST_TOKENS)
+            for asker in party:
+                del line.waiting[asker]
+            line.under_way += 1
+            leader = max(party, key=lambda asker: asker.deadline)
+            leader.leads = party
+            leader.wake()
+        if not line.under_way and not line.waiting:
+            del self._lines[key]
+
+
+def _party(waiting: Iterable[Asker], most: int) -> tuple[Asker, ...]:
+    """The first ones of those who wait: at most so many, and as many as go together."""
+    party: list[Asker] = []
+    characters = 0
+    for asker in waiting:
+        characters += len(asker.token)
+        if len(party) == min(most, MOST_TOKENS) or characters > MOST_CHARACTERS:
+            break
+        party.append(asker)
+    return tuple(party)

@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 import grpc
@@ -14,7 +14,7 @@ from tokensvc_client.caller import Caller, remaining
 from tokensvc_client.coalescing import Asker, Coalescing, Outcome
 from tokensvc_client.errors import DeadlineExceededError, InvalidRequestError, TokenServiceError
 from tokensvc_client.transport import Signal
-from tokensvc_client.values.plain import read, read_all, write
+from tokensvc_client.values.plain import read, write
 from tokensvc_client.values.tokens import Introspection
 
 
@@ -44,7 +44,10 @@ class Introspector:
             while asker.outcome is None:
                 if asker.leads:
                     outcomes = await self._outcomes([member.token for member in asker.leads], freshness, deadline)
-                    self._coalescing.settle(freshness, asker, outcomes)
+                    await self._hand_out(self._coalescing.settle(freshness, asker, outcomes))
+                elif asker.gathers:
+                    await self._caller.transport.sleep(0)  # those who are ready come before it goes on
+                    self._coalescing.set_out(freshness, asker)
                 else:
                     await _wait(signal, deadline)
         except BaseException:
@@ -52,7 +55,15 @@ class Introspector:
             raise
         if isinstance(asker.outcome, TokenServiceError):
             raise asker.outcome
-        return asker.outcome
+        return read(Introspection, asker.outcome)
+
+    async def _hand_out(self, party: Sequence[Asker]) -> None:
+        """Wake who has an outcome, once the next party has set out: else its call waits until all have taken theirs."""
+        try:
+            await self._caller.transport.sleep(0)
+        finally:
+            for asker in party:
+                asker.wake()
 
     async def _outcomes(self, tokens: Sequence[str], freshness: Freshness, deadline: float | None) -> Sequence[Outcome]:
         try:
@@ -69,17 +80,18 @@ class Introspector:
 
     async def _introspections(
         self, tokens: Sequence[str], freshness: Freshness, deadline: float | None
-    ) -> Sequence[Introspection]:
+    ) -> Sequence[pb.IntrospectResponse]:
         fields = {"min_revision": freshness.min_revision, "max_staleness": freshness.max_staleness}
         if len(tokens) == 1:
             single = write(pb.IntrospectRequest(token=tokens[0]), fields)
-            alone = await self._caller.call(rpcs.INTROSPECT, single, deadline, is_repeatable=True)
-            return [read(Introspection, alone)]
+            return [await self._caller.call(rpcs.INTROSPECT, single, deadline, is_repeatable=True)]
         request = write(pb.BatchIntrospectRequest(tokens=tokens), fields)
         answer = await self._caller.call(rpcs.BATCH_INTROSPECT, request, deadline)
         # A batch says its revision once; Introspect says it with each token that is active.
-        results = read_all(Introspection, answer.results)
-        return [replace(result, revision=answer.revision) if result.active else result for result in results]
+        for result in answer.results:
+            if result.active:
+                result.revision = answer.revision
+        return answer.results
 
 
 async def _wait(signal: Signal, deadline: float | None) -> None:

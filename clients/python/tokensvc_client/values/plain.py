@@ -34,7 +34,7 @@ class Enumeration(IntEnum):
 def read(kind: type[T], message: Message) -> T:
     """The dataclass `kind` with what `message` says."""
     dataclass: Any = kind
-    return kind(**{name: get(message) for name, get in _readers(dataclass)})
+    return kind(*[get(message) for get in _readers(dataclass)])
 
 
 def read_all(kind: type[T], messages: Iterable[Message]) -> tuple[T, ...]:
@@ -56,9 +56,10 @@ def struct_of(struct: struct_pb2.Struct) -> dict[str, Any]:
 
 
 @functools.cache
-def _readers(kind: Any) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+def _readers(kind: Any) -> tuple[Callable[[Any], Any], ...]:
+    """What reads each field, in their order."""
     hints = typing.get_type_hints(kind)
-    return tuple((field.name, _reader(field.name, hints[field.name])) for field in dataclasses.fields(kind))
+    return tuple(_reader(field.name, hints[field.name]) for field in dataclasses.fields(kind))
 
 
 def _reader(name: str, hint: Any) -> Callable[[Any], Any]:

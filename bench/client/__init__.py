@@ -1,0 +1,1 @@
+"""What the client library costs, and how soon a verifier knows of a revocation."""
