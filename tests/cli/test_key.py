@@ -123,7 +123,7 @@ def test_the_root_key_moves_into_an_hsm_and_back(run: Run, tmp_path: Path, hsm: 
     data, root = tmp_path / "data", tmp_path / "data" / "root.key"
     install(data)
     old, uri = root.read_text().strip(), hsm.new_key()
-    for lines, rewrapped in (([uri, old], 2), ([uri], 0), ([old, uri], 2), ([old], 0)):
+    for lines, rewrapped in (([uri, old], 3), ([uri], 0), ([old, uri], 3), ([old], 0)):
         root.write_text("\n".join(lines))
         assert json_of(run("key", "rewrap", "--data-dir", data, "--json")) == {"rewrapped": rewrapped}
         if lines == [uri]:

@@ -10,6 +10,7 @@ from tokensvc_pb.v1 import token_service_pb2 as pb
 from tests.harness import Caller, Service, failure_of
 from tests.rpc.steps import introspect, issue
 from tokensvc.rpc import introspected
+from tokensvc.rpc.pacing import Pacer
 
 GROUP = 32
 
@@ -48,6 +49,13 @@ async def outcome(call: Any) -> Any:
         return "cancelled"
 
 
+@pytest.fixture
+def always_paced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is made now paces everything, however slow the machine is on which it is to be busy."""
+    monkeypatch.setattr(Pacer.__init__, "__kwdefaults__", {"enough": 0, "busy": 1})
+
+
+@pytest.mark.usefixtures("always_paced")
 async def test_each_of_a_group_has_its_own_answer(service: Service, bff: Caller) -> None:
     """Good ones, dead ones, refresh tokens, strangers, bad requests and calls that are cancelled, all at once."""
     issued = [await issue(bff, subject=f"user-{place}") for place in range(GROUP)]
