@@ -35,10 +35,14 @@ class FakeSource:
     """Gives out streams, and hands them to the test as they are asked for."""
 
     def __init__(self) -> None:
+        self.failures: list[Exception] = []
+        """What the next streams cannot be opened for."""
         self._streams: queue.SimpleQueue[FakeStream] = queue.SimpleQueue()
 
     def watch_revocations(self, from_revision: int) -> FakeStream:
         """A new stream."""
+        if self.failures:
+            raise self.failures.pop()
         stream = FakeStream(from_revision)
         self._streams.put(stream)
         return stream
@@ -74,10 +78,13 @@ class AsyncFakeSource:
     """The same for asyncio."""
 
     def __init__(self) -> None:
+        self.failures: list[Exception] = []
         self._streams: asyncio.Queue[AsyncFakeStream] = asyncio.Queue()
 
     def watch_revocations(self, from_revision: int) -> AsyncFakeStream:
         """A new stream."""
+        if self.failures:
+            raise self.failures.pop()
         stream = AsyncFakeStream(from_revision)
         self._streams.put_nowait(stream)
         return stream

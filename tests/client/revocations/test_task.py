@@ -48,6 +48,18 @@ async def test_a_lost_stream_is_gone_on_with() -> None:
         assert feed.revision == 6
 
 
+async def test_it_outlives_what_nobody_foresaw() -> None:
+    """Credentials from a file that is not there for a moment, or a message that cannot be kept: it comes back."""
+    source = AsyncFakeSource()
+    async with AsyncRevocationFeed(source, patience=PATIENCE) as feed:
+        source.failures.append(OSError("no file"))
+        (await source.next()).say(StreamLostError("the connection broke"))
+        (await source.next()).say(ValueError("what is that?"))
+        (await source.next()).say(snapshot())
+        await feed.wait_until_fresh(10)
+        assert not source.failures
+
+
 async def test_a_refused_revision_is_not_asked_for_again() -> None:
     """The next one begins with a snapshot."""
     source = AsyncFakeSource()

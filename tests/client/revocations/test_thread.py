@@ -69,6 +69,18 @@ def test_what_makes_no_sense_ends_the_stream() -> None:
         assert feed.revision == 0
 
 
+def test_it_outlives_what_nobody_foresaw() -> None:
+    """Credentials from a file that is not there for a moment, or a message that cannot be kept: it comes back."""
+    source = FakeSource()
+    with RevocationFeed(source, patience=PATIENCE) as feed:
+        source.failures.append(OSError("no file"))
+        source.next().say(StreamLostError("the connection broke"))
+        source.next().say(ValueError("what is that?"))
+        source.next().say(snapshot())
+        feed.wait_until_fresh(10)
+        assert not source.failures
+
+
 def test_a_stream_that_begins_slowly_is_asked_for_anew() -> None:
     """From where it is: the answer to that says more about its moment."""
     source, now = FakeSource(), 100.0

@@ -73,6 +73,8 @@ class AsyncRevocationFeed(Feed):
             _log.info("nothing came on the stream of revocations")
         except (BrokenStreamError, NotUnderstoodError) as error:
             _log.warning("the stream of revocations makes no sense: %s", error)
+        except Exception:  # noqa: BLE001 - without this task verifiers would accept nothing ever after
+            _log.exception("the stream of revocations cannot be followed")
         return False
 
     async def _read(self, stream: AsyncRevocationStream) -> None:

@@ -86,6 +86,8 @@ class RevocationFeed(Feed):
             return lost.refused
         except (BrokenStreamError, NotUnderstoodError) as error:
             _log.warning("the stream of revocations makes no sense: %s", error)
+        except Exception:  # noqa: BLE001 - without this thread verifiers would accept nothing ever after
+            _log.exception("the stream of revocations cannot be followed")
         return False
 
     def _read(self, stream: RevocationStream) -> None:
