@@ -15,6 +15,7 @@ from served import Served
 from tokensvc_client import (
     AsyncTokenClient,
     DeadlineExceededError,
+    InternalError,
     InvalidRequestError,
     PermissionDeniedError,
     Secret,
@@ -87,6 +88,25 @@ def test_those_who_come_together_share_a_call(flavour: Flavour, script: Scripted
     assert script.methods == ["Introspect", "BatchIntrospect"]
     assert [answer.subject for answer in answers] == tokens
     assert [answer.revision for answer in answers] == [7] * 8 + [0]
+
+
+def test_an_answer_with_too_few_results_is_nobodys(flavour: Flavour, script: Scripted) -> None:
+    """Nobody gets the result of another, all are told, and who asks later is not held up."""
+
+    def forgetful(asked: Asked) -> Answer:
+        answer = truthful(asked)
+        if isinstance(answer, pb.BatchIntrospectResponse):
+            del answer.results[0]
+        return answer
+
+    client, gate = flavour.client(script.address), Gate(forgetful)
+    script.script = gate
+    gate.open_when(lambda: waiting_of(client) == 3)
+    calls = [asking(token, timeout=10) for token in "abcd"]
+    first, *others = flavour.at_once(client, calls, then=lambda: script.wait_for(1))
+    assert first.subject == "a"
+    assert [type(error) for error in others] == [InternalError] * 3
+    assert client.introspect("later").subject == "later"
 
 
 def test_a_lone_caller_waits_for_nobody(flavour: Flavour, script: Scripted) -> None:

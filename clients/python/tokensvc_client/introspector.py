@@ -12,7 +12,7 @@ from tokensvc_pb.v1 import token_service_pb2 as pb
 from tokensvc_client import rpcs
 from tokensvc_client.caller import Caller, remaining
 from tokensvc_client.coalescing import Asker, Coalescing, Outcome
-from tokensvc_client.errors import DeadlineExceededError, InvalidRequestError, TokenServiceError
+from tokensvc_client.errors import DeadlineExceededError, InternalError, InvalidRequestError, TokenServiceError
 from tokensvc_client.transport import Signal
 from tokensvc_client.values.plain import read, write
 from tokensvc_client.values.tokens import Introspection
@@ -87,6 +87,8 @@ class Introspector:
             return [await self._caller.call(rpcs.INTROSPECT, single, deadline, is_repeatable=True)]
         request = write(pb.BatchIntrospectRequest(tokens=tokens), fields)
         answer = await self._caller.call(rpcs.BATCH_INTROSPECT, request, deadline)
+        if len(answer.results) != len(tokens):  # whose result is whose nobody knows
+            raise InternalError("the service has not answered about each token", code=grpc.StatusCode.INTERNAL)
         # A batch says its revision once; Introspect says it with each token that is active.
         for result in answer.results:
             if result.active:
