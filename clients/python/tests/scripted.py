@@ -27,7 +27,7 @@ class Refusal:
     at_fault: str = ""
     retry_after: float = 0.0
     metadata: dict[str, str] = field(default_factory=dict)
-    trailers: tuple[tuple[str, str], ...] = ()
+    trailers: tuple[tuple[str, str | bytes], ...] = ()
 
     def metadata_of_status(self) -> tuple[tuple[str, str | bytes], ...]:
         details: list[Message] = []

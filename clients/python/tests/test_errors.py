@@ -7,6 +7,8 @@ import grpc
 import pytest
 import tokensvc_client
 from flavours import Flavour
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import error_details_pb2, status_pb2
 from scripted import Refusal, Scripted
 from tokensvc_client import (
     BindingMismatchError,
@@ -102,6 +104,20 @@ def test_what_has_no_reason_is_known_by_its_code(
     with pytest.raises(TokenServiceError) as caught:
         flavour.client(script.address, retries=ONCE).issue(subject="ada")
     assert (type(caught.value), caught.value.reason) == (kind, "")
+
+
+AGES = error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=10**15))
+
+
+@pytest.mark.parametrize("retry_info", [b"nonsense", AGES.SerializeToString()], ids=["nonsense", "a pause of ages"])
+def test_details_that_make_no_sense_are_passed_over(flavour: Flavour, script: Scripted, retry_info: bytes) -> None:
+    """Something between this program and the service may say anything: the failure is still told by its code."""
+    detail = any_pb2.Any(type_url="type.googleapis.com/google.rpc.RetryInfo", value=retry_info)
+    trailer = ("grpc-status-details-bin", status_pb2.Status(details=[detail]).SerializeToString())
+    script.script = lambda asked: Refusal(grpc.StatusCode.UNAVAILABLE, trailers=(trailer,))
+    with pytest.raises(UnavailableError) as caught:
+        flavour.client(script.address, retries=ONCE).issue(subject="ada")
+    assert caught.value.retry_after is None
 
 
 def test_nobody_there_is_unavailable(flavour: Flavour) -> None:

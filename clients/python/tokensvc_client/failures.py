@@ -21,12 +21,15 @@ def failure_of(error: grpc.RpcError) -> TokenServiceError:
     trailers = dict(failed.trailing_metadata() or ())
     info, violations = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
     retry = error_details_pb2.RetryInfo()
-    for detail in _details(trailers.get(_DETAILS_KEY, b"")):
-        detail.Unpack(info)
-        detail.Unpack(violations)
-        detail.Unpack(retry)
+    try:
+        for detail in status_pb2.Status.FromString(trailers.get(_DETAILS_KEY, b"")).details:
+            detail.Unpack(info)
+            detail.Unpack(violations)
+            detail.Unpack(retry)
+        pause: timedelta = retry.retry_delay.ToTimedelta()
+    except (DecodeError, ValueError, OverflowError):  # of something in between that is not ours
+        pause = timedelta(0)
     reason: str = info.reason if info.domain == _DOMAIN else ""
-    pause: timedelta = retry.retry_delay.ToTimedelta()
     kind = OF_REASON.get(reason) or OF_CODE.get(code, TokenServiceError)
     return kind(
         failed.details() or code.name,
@@ -37,10 +40,3 @@ def failure_of(error: grpc.RpcError) -> TokenServiceError:
         metadata=dict(info.metadata),
         dpop_nonce=trailers.get(_NONCE_KEY, ""),
     )
-
-
-def _details(status: bytes) -> Any:
-    try:
-        return status_pb2.Status.FromString(status).details
-    except DecodeError:  # of something in between that is not ours
-        return ()
