@@ -5,13 +5,17 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import Any
 
+import grpc
 import pytest
 from flavours import Flavour
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from scripted import Scripted
-from tokensvc_client import AsyncTokenClient, DeviceTarget, TokenClient
+from tokensvc_client import AsyncTokenClient, DeviceTarget, Retries, Secret, TokenClient, rpcs
+from tokensvc_client.blocking import drive
+from tokensvc_client.caller import Caller
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
 LOOKED_AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -57,6 +61,60 @@ def test_a_thread_that_waits_is_released_by_another(endless: Scripted) -> None:
         rest = pool.submit(list, stream)
         stream.cancel()
         assert rest.result(10) == []
+
+
+class _Refused(grpc.RpcError):
+    """A call that was not accepted."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNAUTHENTICATED
+
+    def details(self) -> str:
+        return ""
+
+    def trailing_metadata(self) -> tuple[tuple[str, str], ...]:
+        return ()
+
+
+class _Readings:
+    """A transport whose first stream is refused, and whose others tell nothing until they are cancelled."""
+
+    def __init__(self) -> None:
+        self.begun: list[_Reading] = []
+
+    def stream(self, *_: object) -> "_Reading":
+        self.begun.append(_Reading(is_refused=not self.begun))
+        return self.begun[-1]
+
+
+class _Reading:
+    def __init__(self, *, is_refused: bool) -> None:
+        self.is_refused = is_refused
+        self.is_cancelled = False
+
+    async def read(self) -> None:
+        if self.is_refused:
+            raise _Refused
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+
+def test_what_is_cancelled_while_it_is_begun_again_is_cancelled() -> None:
+    """Another thread may cancel a stream just when the assertion is replaced: the second stream ends, too."""
+    transport: Any = _Readings()
+
+    class Hasty(Secret):
+        """Credentials in the middle of whose renewal the stream is cancelled."""
+
+        def renewed(self, refused: str) -> bool:
+            reading.cancel()
+            return True
+
+    caller = Caller(transport, Hasty("me", "secret"), None, Retries())
+    reading = caller.stream(rpcs.WATCH_REVOCATIONS, pb.WatchRevocationsRequest(), None)
+    assert drive(reading.read()) is None
+    assert [begun.is_cancelled for begun in transport.begun] == [True, True]
 
 
 def test_a_task_that_waits_is_released_by_another(endless: Scripted) -> None:

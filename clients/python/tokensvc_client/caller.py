@@ -83,6 +83,7 @@ class RenewingReading(Generic[Request, Answer]):
     def __init__(self, caller: Caller, rpc: Rpc[Request, Answer], request: Request, timeout: float | None) -> None:
         self._caller, self._rpc, self._request, self._timeout = caller, rpc, request, timeout
         self._may_renew = True
+        self._is_cancelled = False
         self._reading = self._begin()
 
     async def header(self) -> Mapping[str, str]:
@@ -104,10 +105,12 @@ class RenewingReading(Generic[Request, Answer]):
                 raise error
             self._may_renew = False
             self._reading = self._begin()
+            if self._is_cancelled:  # meanwhile, by another thread, which saw the one before
+                self._reading.cancel()
 
     def cancel(self) -> None:
         """End it."""
-        self._may_renew = False
+        self._is_cancelled = True
         self._reading.cancel()
 
     def _begin(self) -> Reading[Answer]:
