@@ -51,6 +51,17 @@ async def test_without_a_token_nobody_is_let_through(channel: Channel, method: s
     assert await refusal(channel, method, {}) == (grpc.StatusCode.UNAUTHENTICATED, "NO_TOKEN")
 
 
+@pytest.mark.parametrize("kind", ["threads", "asyncio"])
+async def test_one_text_is_no_collection_of_open_methods(scene: Scene, kind: str) -> None:
+    """Who forgets the brackets opens nothing, and least of all a method whose path is the beginning of the text."""
+    opened = "/toy.Shop/OrderForOthers"
+    guard: Any = RequireToken(scene.verifier, audience=AUDIENCE, open_methods=opened)
+    if kind == "asyncio":
+        guard = AsyncRequireToken(scene.async_verifier, audience=AUDIENCE, open_methods=opened)
+    async with serving(guard) as target, grpc.aio.insecure_channel(target) as channel:
+        assert await refusal(channel, "Order", {}) == (grpc.StatusCode.UNAUTHENTICATED, "NO_TOKEN")
+
+
 async def test_a_token_that_has_expired_is_refused(channel: Channel, scene: Scene) -> None:
     """What is wrong with a token is not told apart."""
     headers = scene.bearer()

@@ -40,7 +40,7 @@ class RequireToken(grpc.ServerInterceptor):
         Without it tokens that are bound to a key by DPoP are refused: what a call says of its host proves nothing.
         """
         self._verifier = NeverSuspending(verifier)
-        self._demands = Demands(audience, scopes, methods, open_methods, origin)
+        self._demands = Demands(audience, scopes, methods, frozenset(open_methods), origin)
 
     def intercept_service(
         self,

@@ -33,7 +33,7 @@ class AsyncRequireToken(grpc.aio.ServerInterceptor):
     ) -> None:
         """As for RequireToken."""
         self._verifier = verifier
-        self._demands = Demands(audience, scopes, methods, open_methods, origin)
+        self._demands = Demands(audience, scopes, methods, frozenset(open_methods), origin)
 
     async def intercept_service(
         self,
