@@ -117,6 +117,19 @@ async def test_failures_are_not_kept(fake: FakeTokenService, relay: Relay) -> No
     assert (await told(relay.refresh, token)).refresh_token
 
 
+async def test_half_a_character_is_refused(fake: FakeTokenService, relay: Relay) -> None:
+    """JSON may bring such a text. As a refresh token it is none; in another field it ends no session."""
+    with pytest.raises(RefreshRefusedError) as refused:
+        await told(relay.refresh, "\ud800")
+    assert (refused.value.action, str(refused.value.__cause__)) == (
+        Action.LOG_IN_AGAIN,
+        "a text is no Unicode (INVALID_ARGUMENT refresh_token)",
+    )
+    with pytest.raises(RefreshRefusedError) as refused:
+        await told(relay.refresh, phone(fake), device_id="\ud800")
+    assert refused.value.action is Action.RETRY
+
+
 async def test_a_lost_answer_is_fetched_again(fake: FakeTokenService, relay: Relay) -> None:
     """The service answers alike, so the phone does not notice."""
     token = phone(fake)
