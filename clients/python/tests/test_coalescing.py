@@ -53,6 +53,11 @@ def test_who_comes_first_goes_at_once_and_alone() -> None:
     assert tokens_of(Scene().arrives("a")) == ["a"]
 
 
+def test_no_token_is_in_a_text() -> None:
+    """Neither one's own nor those that travel along."""
+    assert "secret" not in repr(Scene().arrives("secret"))
+
+
 def test_who_comes_meanwhile_goes_together_next() -> None:
     """Those who wait form one party, in their order, and one of them leads it: it is woken before all others."""
     scene = Scene()

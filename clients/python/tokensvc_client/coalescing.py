@@ -32,7 +32,7 @@ class Asker:
     Who `gathers` waits for nobody to wake it, but a moment, and calls `set_out`.
     """
 
-    token: str
+    token: str = field(repr=False)
     deadline: float
     wake: Callable[[], None]
     gathers: bool = False
