@@ -123,7 +123,8 @@ class TokenCalls:
     ) -> Change:
         """End a token, a session, everything of a subject, of a device or of a client: exactly one (RFC 7009).
 
-        What is unknown or ended already is answered with success. Fails with ValueError unless one is given.
+        What is unknown or ended already is answered with success. Fails with ValueError unless one is given. Repeated:
+        where an answer was lost, what has begun in between is ended, too, unless there is an `issued_before`.
         """
         targets = {
             "token": token,
