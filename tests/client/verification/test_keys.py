@@ -72,6 +72,13 @@ def test_unknown_keys_do_not_become_many_fetches(scene: Scene) -> None:
     assert scene.service.fetches == 2
 
 
+@pytest.mark.parametrize("cooldown", [0.0, 0.5, -1.0])
+def test_a_cooldown_has_a_length(cooldown: float) -> None:
+    """Without one, one token with a name that is made up would have the keys fetched without an end."""
+    with pytest.raises(ValueError, match="cooldown"):
+        KeyLimits(cooldown=cooldown)
+
+
 def test_a_change_is_fetched_before_the_next_token(scene: Scene) -> None:
     """A revoked key ends what it has signed, also what was verified before."""
     scene.verify(FORGER.token())

@@ -24,12 +24,17 @@ class JwksUnavailableError(Exception):
 class KeyLimits:
     """Seconds: between two fetches because of unknown keys, and how long known ones serve while no fetch succeeds.
 
-    They serve `outage` longer than GetJwks says, but only `after_change` once the feed has told that they have changed.
+    `cooldown` is one at least. Known keys serve `outage` longer than GetJwks says, but only `after_change` once the
+    feed has told that they have changed.
     """
 
     cooldown: float = 5.0
     outage: float = 3600.0
     after_change: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.cooldown < _RETRY:  # with none, a token that names an unknown key would be looked for without an end
+            raise ValueError("cooldown: at least a second")
 
 
 class Fetch(Enum):
