@@ -1,6 +1,7 @@
 """Which keys verify, and when they are fetched: at first, when they are old, changed or unknown, and not too often."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 from tokensvc_client import Jwks
@@ -12,7 +13,7 @@ from tokensvc_client.verification import (
     UnverifiableError,
     VerificationPolicy,
 )
-from tokensvc_client.verification.keys import Keys
+from tokensvc_client.verification.keys import Fetch, Keys
 
 from tests.client.revocations.messages import NOW
 from tests.client.verification.scene import FORGER, KEY, MAX_AGE, FakeService, Scene
@@ -51,6 +52,13 @@ def test_keys_are_fetched_anew_before_they_are_too_old(scene: Scene) -> None:
     wait_for_fetches(scene, 2)
     assert scene.verify(NEWER_TOKEN)
     assert scene.service.fetches == 2
+
+
+def test_keys_that_are_old_at_once_are_not_fetched_for_each_token() -> None:
+    """A service whose keys may follow each other within seconds says so; once a second is enough."""
+    keys = Keys(KeyLimits())
+    keys.take(Jwks(f'{{"keys":[{KEY.public_jwk}]}}', timedelta(0)), 100.0, 0)
+    assert [keys.fetch(now, 0) for now in (100.0, 100.9, 101.0)] == [Fetch.NOT, Fetch.NOT, Fetch.BESIDE]
 
 
 def test_an_unknown_key_is_looked_for(scene: Scene) -> None:

@@ -12,7 +12,7 @@ from tokensvc_client.verification.json_object import read_object
 from tokensvc_client.verification.jwk import JwkError, PublicKey, read_key
 
 _MAX_SET: Final = 65_536  # bytes
-_RETRY: Final = 1.0  # seconds between attempts of which the first has failed
+_RETRY: Final = 1.0  # seconds between attempts of which the first has failed, or said that it is old at once
 _SOON: Final = 5.0  # seconds after which keys that have changed are fetched once more: another node may be behind
 
 
@@ -89,7 +89,7 @@ class Keys:
         max_age = jwks.max_age.total_seconds()
         self._keys = keys  # before it is said how new they are
         self._fetched_at, self._serve_until = now, now + max_age + self._limits.outage
-        self._due_at = now + min(max_age / 2, _SOON if is_change else math.inf)
+        self._due_at = now + min(max(max_age / 2, _RETRY), _SOON if is_change else math.inf)
         self._changes = changes
         self.attempts += 1
 
