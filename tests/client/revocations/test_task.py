@@ -60,6 +60,17 @@ async def test_it_outlives_what_nobody_foresaw() -> None:
         assert not source.failures
 
 
+async def test_why_a_stream_was_lost_is_seen(caplog: pytest.LogCaptureFixture) -> None:
+    """Who lacks a permission learns it from the log as it is, and not only that time is over."""
+    source = AsyncFakeSource()
+    async with AsyncRevocationFeed(source, patience=PATIENCE):
+        (await source.next()).say(StreamLostError("watch is needed (CALLER_NOT_PERMITTED)"))
+        await source.next()
+    assert ("WARNING", "the stream of revocations was lost: watch is needed (CALLER_NOT_PERMITTED)") in {
+        (record.levelname, record.getMessage()) for record in caplog.records
+    }
+
+
 async def test_a_refused_revision_is_not_asked_for_again() -> None:
     """The next one begins with a snapshot."""
     source = AsyncFakeSource()

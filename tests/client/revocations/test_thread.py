@@ -48,6 +48,17 @@ def test_a_lost_stream_is_gone_on_with() -> None:
         assert feed.revision == 6
 
 
+def test_why_a_stream_was_lost_is_seen(caplog: pytest.LogCaptureFixture) -> None:
+    """Who lacks a permission learns it from the log as it is, and not only that time is over."""
+    source = FakeSource()
+    with RevocationFeed(source, patience=PATIENCE):
+        source.next().say(StreamLostError("watch is needed (CALLER_NOT_PERMITTED)"))
+        source.next()
+    assert ("WARNING", "the stream of revocations was lost: watch is needed (CALLER_NOT_PERMITTED)") in {
+        (record.levelname, record.getMessage()) for record in caplog.records
+    }
+
+
 def test_a_refused_revision_is_not_asked_for_again() -> None:
     """The next one begins with a snapshot."""
     source = FakeSource()

@@ -67,10 +67,10 @@ class AsyncRevocationFeed(Feed):
         try:
             await self._read(self._source.watch_revocations(self._following.begin(self._clock())))
         except StreamLostError as lost:
-            _log.info("the stream of revocations was lost: %s", lost)
+            _log.warning("the stream of revocations was lost: %s", lost)
             return lost.refused
         except TimeoutError:
-            _log.info("nothing came on the stream of revocations")
+            _log.warning("nothing came on the stream of revocations")
         except (BrokenStreamError, NotUnderstoodError) as error:
             _log.warning("the stream of revocations makes no sense: %s", error)
         except Exception:  # noqa: BLE001 - without this task verifiers would accept nothing ever after

@@ -82,7 +82,7 @@ class RevocationFeed(Feed):
                 stream.cancel()
             self._read(stream)
         except StreamLostError as lost:
-            _log.info("the stream of revocations was lost: %s", lost)
+            _log.warning("the stream of revocations was lost: %s", lost)
             return lost.refused
         except (BrokenStreamError, NotUnderstoodError) as error:
             _log.warning("the stream of revocations makes no sense: %s", error)
