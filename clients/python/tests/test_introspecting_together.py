@@ -90,6 +90,7 @@ def test_those_who_come_together_share_a_call(flavour: Flavour, script: Scripted
     assert [answer.revision for answer in answers] == [7] * 8 + [0]
 
 
+@pytest.mark.usefixtures("one_party")
 def test_an_answer_with_too_few_results_is_nobodys(flavour: Flavour, script: Scripted) -> None:
     """Nobody gets the result of another, all are told, and who asks later is not held up."""
 
