@@ -106,7 +106,7 @@ def pour(caller: Caller, path: str, in_flight: int, make: Callable[[], Requests]
 
 def rest(seconds: float) -> None:
     """Do nothing for a time: the server is to be idle for so long, and nothing tells when it has been."""
-    time.sleep(seconds)
+    time.sleep(seconds)  # the quiet is what is measured
 
 
 class Lane:

@@ -20,4 +20,4 @@ async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
     while not condition():
         if time.monotonic() > limit:
             raise TimeoutError
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.005)  # it is for conditions of which nobody tells

@@ -147,7 +147,7 @@ class Refusals:
             events.append(AuditEvent("refusals.dropped", at=self._clock(), details=dict(sorted(dropped.items()))))
         try:
             await self._store.commit(Unit(lambda _rows: Effects(None, audit=tuple(events))))
-        except BaseException:
+        except BaseException:  # what could not be written is counted on, also at a cancelled stop
             self._tallies.dropped += tallies.dropped
             for kind, tally in by_turn:
                 self._tallies.add(kind, tally)

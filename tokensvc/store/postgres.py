@@ -213,7 +213,7 @@ def _engine(dsn: str, timeout: float) -> AsyncEngine:
         connection = await asyncpg.connect(dsn, timeout=timeout, server_settings=settings)
         try:
             await _adjust(connection)
-        except BaseException:
+        except BaseException:  # who is cancelled here would leave it open
             connection.terminate()
             raise
         return connection

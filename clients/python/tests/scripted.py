@@ -142,4 +142,4 @@ def until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + LIMIT
     while not condition():
         assert time.monotonic() < end
-        time.sleep(0.001)
+        time.sleep(0.001)  # it is another thread that will make it hold, and it tells nobody

@@ -50,7 +50,7 @@ class Introspector:
                     self._coalescing.set_out(freshness, asker)
                 else:
                     await _wait(signal, deadline)
-        except BaseException:
+        except BaseException:  # who is cancelled leaves too: the others must not wait for it
             self._coalescing.leave(freshness, asker)
             raise
         if isinstance(asker.outcome, TokenServiceError):

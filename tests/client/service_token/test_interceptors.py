@@ -153,7 +153,7 @@ async def test_a_stream_is_not_repeated_but_the_next_call_has_another_token(
     limit = asyncio.get_running_loop().time() + 10
     while await told(source.token) == first:
         assert asyncio.get_running_loop().time() < limit
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.005)  # it is renewed behind us, and nobody is told
     assert await enter(kind) != f"Bearer {first}"
 
 

@@ -24,7 +24,7 @@ async def until_other_than(first: str, source: Source) -> None:
     limit = time.monotonic() + 10
     while await told(source.token) == first:
         assert time.monotonic() < limit
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.005)  # it is renewed behind us, and nobody is told
 
 
 async def test_a_token_is_issued_once_and_kept(fake: FakeTokenService, source: Source) -> None:

@@ -74,7 +74,7 @@ class Renewal:
         asked_at = self._clock()
         try:
             tokens = await self._issue()
-        except Exception:
+        except Exception:  # whatever it is, the next try has to wait
             with self._lock:
                 self._renew_at = self._clock() + _PAUSE * (0.5 + self._chance())
             raise
