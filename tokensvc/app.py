@@ -52,6 +52,7 @@ from tokensvc.services.revocation_feed import RevocationFeed
 from tokensvc.services.revoke import RevokeTokens
 from tokensvc.services.sessions import Sessions
 from tokensvc.services.token_set import AccessTokenMinter
+from tokensvc.store.audit_chain import SPARE_SECONDS
 from tokensvc.store.database import Database
 from tokensvc.store.migrating import check_schema, upgrade_database, upgrade_sqlite
 from tokensvc.store.sql_store import SqlStore
@@ -262,6 +263,11 @@ def _jwks_max_age(settings: Settings) -> int:
 
 
 def _audit_trail(store: Store, settings: Settings) -> AuditTrail:
-    """The trail; on PostgreSQL a transaction lasts for as long as its client, and then its server, are patient."""
+    """The trail; on PostgreSQL a transaction lasts for as long as its client, and then its server, are patient.
+
+    A number may have been drawn a while before.
+    """
     on_postgres = bool(settings.database_url.get_secret_value())
-    return AuditTrail(store, AuditFeed(store, patience=2 * settings.database_timeout + 1 if on_postgres else 0))
+    return AuditTrail(
+        store, AuditFeed(store, patience=2 * settings.database_timeout + SPARE_SECONDS + 1 if on_postgres else 0)
+    )

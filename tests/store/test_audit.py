@@ -108,7 +108,8 @@ async def test_numbers_go_on_when_everything_is_pruned(store: Store) -> None:
     assert await store.prune(NOW, 10, audit_before=NOW + 1) == {"audit_events": 3}
     assert list((await store.audit_events(AuditQuery())).records) == []
     await write(store, an_event())
-    assert list(await store.audit_numbers(0, 10)) == [4]
+    (number,) = await store.audit_numbers(0, 10)
+    assert number > 3
 
 
 _NOT_DOCUMENTS = (

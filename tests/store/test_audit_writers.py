@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,7 @@ async def test_a_batch_that_fails_anywhere_leaves_the_chain(sqlite_store: SqlSto
 @pytest.mark.parametrize("statement", range(5))
 async def test_a_batch_that_is_repeated_is_in_the_chain_once(path: Path, clock: FakeClock, statement: int) -> None:
     """When the connection breaks before the COMMIT, PostgreSQL's transaction is run again: one chain, without a gap."""
+    in_transaction = replace(writing(audit=(an_event(),)), client_id="phone")
     store = open_postgres_store(path, clock)
     database = store._database
     assert isinstance(database, PostgresDatabase)
@@ -71,7 +73,8 @@ async def test_a_batch_that_is_repeated_is_in_the_chain_once(path: Path, clock: 
     faulty = FaultyEngine(database.dialect, database._engine.sync_engine)
     faulty.restart()
     faulty.cut_at(statement, database._writing)
-    result = (await asyncio.gather(write(store, an_event()), return_exceptions=True))[0]
+    result = (await asyncio.gather(store.commit(in_transaction), return_exceptions=True))[0]
+    assert faulty.has_cut
     await write(store, an_event())
     assert await chains(store) == [2 if isinstance(result, RefusedError) else 3]
     await store.close()

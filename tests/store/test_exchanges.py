@@ -28,22 +28,22 @@ def watched(store: SqlStore) -> FaultyEngine:
 
 
 def rotating_with_event() -> Unit[int]:
-    """What a refresh writes."""
+    """What a refresh writes, while nobody else may look at the client: so it takes a transaction."""
 
     def decide(rows: Rows) -> Effects[int]:
         effects = rotating().decide(rows)
         return Effects(effects.outcome, session=effects.session, audit=(an_event(),))
 
-    return Unit(decide, session_id=rotating().session_id)
+    return Unit(decide, session_id=rotating().session_id, client_id="phone")
 
 
-async def test_a_lone_refresh_goes_to_postgresql_five_times(path: Path, clock: FakeClock) -> None:
-    """BEGIN, what it looks at, the row with the end of the audit chain, the event, COMMIT."""
+async def test_a_transaction_goes_to_postgresql_six_times(path: Path, clock: FakeClock) -> None:
+    """BEGIN, the client, the session, the row with the end of the audit chain, the event, COMMIT."""
     store = open_postgres_store(path, clock)
     await store.commit(writing(session=a_session(), audit=(an_event(),)))
     exchanges = watched(store)
     await store.commit(rotating_with_event())
-    assert [sql.split()[0] for sql in exchanges.seen] == ["BEGIN", "SELECT", "WITH", "INSERT", "COMMIT"]
+    assert [sql.split()[0] for sql in exchanges.seen] == ["BEGIN", "SELECT", "SELECT", "WITH", "INSERT", "COMMIT"]
     assert (await stored(store)).generation == 1
     assert [head.position for head in (await store.verify_audit([], 0)).heads] == [2]
     await store.close()
@@ -65,7 +65,7 @@ async def test_what_travels_together_conflicts_as_alone(path: Path, clock: FakeC
 
 
 def ending() -> Unit[None]:
-    """What a revocation of everything of ada writes."""
+    """What a revocation of everything of ada writes, in a transaction for the same reason."""
     entry = LogEntry(EntryKind.SUBJECT, "ada", NOW, NOW + MINUTE, barrier_expires_at=NOW + DAY)
 
     def decide(rows: Rows) -> Effects[None]:
@@ -73,7 +73,7 @@ def ending() -> Unit[None]:
         assert session is not None
         return Effects(None, session=replace(session, revoked_at=NOW), audit=(an_event(),), log=(entry,))
 
-    return Unit(decide, session_id=a_session().grant.session_id)
+    return Unit(decide, session_id=a_session().grant.session_id, client_id="phone")
 
 
 async def test_a_revocation_is_whole_or_not_at_all(path: Path, clock: FakeClock) -> None:
@@ -82,7 +82,7 @@ async def test_a_revocation_is_whole_or_not_at_all(path: Path, clock: FakeClock)
     await store.commit(writing(session=a_session(), audit=(an_event(),)))
     exchanges = watched(store)
     exchanges.error = OSError("the connection is gone")
-    for failing in range(6):
+    for failing in range(7):
         exchanges.restart(fails_at=failing, times=10)
         with pytest.raises(RefusedError):
             await store.commit(ending())
@@ -92,7 +92,7 @@ async def test_a_revocation_is_whole_or_not_at_all(path: Path, clock: FakeClock)
         assert (await stored(store)).revoked_at is None
     exchanges.restart()
     await store.commit(ending())
-    assert [sql.split()[0] for sql in exchanges.seen] == ["BEGIN", "SELECT", "WITH", "WITH", "WITH", "COMMIT"]
+    assert [sql.split()[0] for sql in exchanges.seen] == ["BEGIN", "SELECT", "SELECT", "WITH", "WITH", "WITH", "COMMIT"]
     assert (await store.view()).revision == 1
     assert (await store.sessions(SessionFilter(subject="ada", limit=1)))[0].barred
     assert (await stored(store)).revoked_at == NOW

@@ -2,12 +2,13 @@
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import orjson
-from sqlalchemy import BigInteger, Row, bindparam, insert, update
+from sqlalchemy import BigInteger, Row, Update, bindparam, insert, update
 
 from tokensvc.domain.effects import AuditEvent
 from tokensvc.store import schema
@@ -15,6 +16,9 @@ from tokensvc.store.dialects import Dialect, digest_text
 from tokensvc.store.exchanges import Exchanges
 from tokensvc.store.prepared import Prepared
 from tokensvc.store.rows import audit_row
+
+SPARE_SECONDS: Final = 1.0
+"""How long after it was drawn an event's number may be taken into use."""
 
 _CHAINS = schema.audit_chains
 _DIGEST_BYTES = 32
@@ -46,6 +50,34 @@ class _End:
     position: int
     hash: str
 
+    def values(self, events: Sequence[AuditEvent]) -> dict[str, Any]:
+        """The parameters of `going_on` for `events` behind this end."""
+        last = events[-1].at
+        return {"own": self.chain, "known": self.position, "known_hash": self.hash, "at": last, "count": len(events)}
+
+
+@dataclass(frozen=True, slots=True)
+class Chained:
+    """Events with their places: the parameters of `going_on`, and the rows to insert where that finds the end."""
+
+    end: dict[str, Any]
+    rows: list[tuple[Any, ...]]
+
+
+def going_on() -> Update:
+    """What moves the end of a chain on, if the database has it where it is `known` to be: see `_End.values`."""
+    known = bindparam("known", type_=BigInteger)
+    return (
+        update(_CHAINS)
+        .where(_CHAINS.c.chain == bindparam("own"), _CHAINS.c.head_position == known)
+        .values(
+            head_position=known + bindparam("count", type_=BigInteger),
+            head_at=bindparam("at"),
+            sealed_position=known,
+            sealed_hash=bindparam("known_hash", type_=_CHAINS.c.sealed_hash.type),
+        )
+    )
+
 
 class AuditWriter:
     """Appends events to a chain of its own. Batches come one after the other; the next may begin when one has ended.
@@ -54,26 +86,18 @@ class AuditWriter:
     after a database has lost some, the writer begins another one.
     """
 
-    def __init__(self, dialect: Dialect, *, addresses: bool) -> None:
+    def __init__(self, dialect: Dialect, *, addresses: bool, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Without `addresses` no event keeps where somebody was."""
         self._dialect = dialect
         self._keeps_addresses = addresses
         self._end: _End | None = None  # as the last commit that is known has left it
         self._written: _End | None = None  # as the batch will leave it
+        self._monotonic = monotonic
+        self._spare: Sequence[int] = ()
+        self._spare_until = 0.0
         count = bindparam("count", type_=BigInteger)
         draw = dialect.draw(schema.audit_events, count).label("numbers")
-        self._continue = Prepared(
-            dialect,
-            update(_CHAINS)
-            .where(_CHAINS.c.chain == bindparam("own"), _CHAINS.c.head_position == bindparam("known"))
-            .values(
-                head_position=bindparam("known") + count,
-                head_at=bindparam("at"),
-                sealed_position=bindparam("known"),
-                sealed_hash=bindparam("known_hash", type_=_CHAINS.c.sealed_hash.type),
-            )
-            .returning(draw),
-        )
+        self._continue = Prepared(dialect, going_on().returning(draw))
         base = bindparam("base", type_=_CHAINS.c.base_hash.type)
         self._begin = Prepared(
             dialect,
@@ -83,32 +107,66 @@ class AuditWriter:
             .returning(_CHAINS.c.chain, draw),
         )
 
+    @property
+    def knows_end(self) -> bool:
+        """Whether there is an end to go on from, as far as is known here."""
+        return self._end is not None
+
     def write(self, exchanges: Exchanges, events: Sequence[AuditEvent]) -> None:
         """Append `events`, at the latest when the last of `exchanges` is made."""
         self._written = self._end
-        if not events:
-            return
-        end, numbers = self._places(exchanges, len(events), events[-1].at)
+        self._spare = ()  # those that are drawn now are higher, and along a chain the numbers go up
+        if events:
+            end, numbers = self._places(exchanges, events)
+            exchanges.hold(self._dialect.inserting(schema.audit_events, self._linked(end, numbers, events)))
+
+    def spare_numbers(self) -> Sequence[int]:
+        """Numbers that were drawn for the batch before and not used.
+
+        They would be gaps, which watchers of the trail have to wait at. Older ones are too late: see SPARE_SECONDS.
+        """
+        spare, self._spare = self._spare, ()
+        return spare if self._monotonic() < self._spare_until else ()
+
+    def write_nothing(self, numbers: Sequence[int]) -> None:
+        """The batch has no events, and does not need the `numbers` that were drawn for it."""
+        self._written = self._end
+        self._keep(numbers)
+
+    def behind_known_end(self, numbers: Sequence[int], events: Sequence[AuditEvent]) -> Chained | None:
+        """What is to be written where the chain still ends as it is known to; None if it is not known to.
+
+        Of the `numbers`, which were drawn for them and are enough, the first are used.
+        """
+        if self._end is None:
+            return None
+        self._keep(numbers[len(events) :])
+        return Chained(self._end.values(events), self._linked(self._end, numbers[: len(events)], events))
+
+    def has_committed(self) -> None:
+        """Go on behind what the last batch has written."""
+        self._end = self._written
+
+    def _keep(self, numbers: Sequence[int]) -> None:
+        self._spare, self._spare_until = numbers, self._monotonic() + SPARE_SECONDS
+
+    def _linked(self, end: _End, numbers: Sequence[int], events: Sequence[AuditEvent]) -> list[tuple[Any, ...]]:
+        """The rows of `events`, each linked to the one before."""
         rows, position, digest = [], end.position, end.hash
         for sequence, event in zip(numbers, events, strict=True):
             position += 1
             row = (sequence, *audit_row(event if self._keeps_addresses else event.without_addresses()))
             digest = link(digest, end.chain, position, row)
             rows.append((*row, end.chain, position, digest))
-        exchanges.hold(self._dialect.inserting(schema.audit_events, rows))
         self._written = _End(end.chain, position, digest)
+        return rows
 
-    def has_committed(self) -> None:
-        """Go on behind what the last `write` has written."""
-        self._end = self._written
-
-    def _places(self, exchanges: Exchanges, count: int, at: int) -> tuple[_End, Sequence[int]]:
+    def _places(self, exchanges: Exchanges, events: Sequence[AuditEvent]) -> tuple[_End, Sequence[int]]:
         """The end to go on from, and the numbers of the events that follow it."""
+        count = len(events)
         if end := self._end:
-            for (numbers,) in exchanges.ask(
-                self._continue, own=end.chain, known=end.position, known_hash=end.hash, at=at, count=count
-            ):
+            for (numbers,) in exchanges.ask(self._continue, **end.values(events)):
                 return end, self._dialect.drawn(numbers, count)
         base = digest_text(secrets.token_bytes(_DIGEST_BYTES))
-        ((chain, numbers),) = exchanges.ask(self._begin, base=base, at=at, count=count)
+        ((chain, numbers),) = exchanges.ask(self._begin, base=base, at=events[-1].at, count=count)
         return _End(chain, 0, base), self._dialect.drawn(numbers, count)

@@ -5,6 +5,7 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
+from tokensvc.store.at_once import LastStatement
 from tokensvc.store.dialects import Dialect
 
 T = TypeVar("T")
@@ -15,8 +16,13 @@ class Database(Protocol):
 
     dialect: Dialect
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in a transaction that may write; answer when it is durable."""
+    async def write(
+        self, work: Callable[[Connection], T], at_once: Callable[[Connection], LastStatement[T] | None] | None = None
+    ) -> T:
+        """Run `work` in a transaction that may write; answer when it is durable.
+
+        Where every statement has a way to go, `at_once` is tried before, without a transaction.
+        """
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction that sees one state of the database."""

@@ -11,11 +11,13 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from tokensvc.store.at_once import LastStatement
 from tokensvc.store.dialects import Dialect, PostgresDialect
 from tokensvc.store.outages import Outages
 from tokensvc.store.postgres_url import data_source
 
 T = TypeVar("T")
+Work = Callable[[Connection], T]
 
 # SQLAlchemy's errors wrap those of the driver, which come as they are from prepared statements. An internal error of
 # the driver is what it says between the server's farewell and the end of the connection.
@@ -57,11 +59,17 @@ class PostgresDatabase:
         self._writing = _KeptConnection(self._engine)
         self._following = _KeptConnection(self._engine)
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Work[T], at_once: Callable[[Connection], LastStatement[T] | None] | None = None) -> T:
         """Run `work` in a transaction; again after a conflict with another node, or a connection lost before COMMIT.
 
-        When the answer to a COMMIT is lost nobody knows whether it counts; what follows is the caller's to decide.
+        Before that `at_once` is tried, whose last statement is as good as a COMMIT. When the answer to one of the two
+        is lost nobody knows whether it counts; what follows is the caller's to decide.
         """
+        if at_once is not None:
+            with contextlib.suppress(_ConflictError):
+                written = await self._run(self._writing.use(self._by_one_statement(at_once)))
+                if written is not None:
+                    return written
         transaction = self._transaction("BEGIN", work)
         for attempt in range(1, _ATTEMPTS):
             try:
@@ -123,6 +131,22 @@ class PostgresDatabase:
             return result
 
         return transaction
+
+    def _by_one_statement(self, at_once: Callable[[Connection], LastStatement[T] | None]) -> Work[T | None]:
+        """What `at_once` leaves to do; None if nothing was written."""
+
+        def attempt(connection: Connection) -> T | None:
+            try:
+                last = at_once(connection)
+            except Exception as error:
+                if _is_broken(connection, error):
+                    raise _ConflictError from error
+                raise
+            if last is None:
+                return None
+            return last.answer(self.dialect.execute(connection, *last.statement) if last.statement else ())
+
+        return attempt
 
     async def _run(self, running: Awaitable[T], *, last: bool = False) -> T:
         try:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, FromClause, Select, and_, or_, select
 
@@ -18,6 +18,10 @@ from tokensvc.store.rows import session_from
 _SESSIONS = schema.sessions
 _WIDTH = len(_SESSIONS.columns)
 _OWNER = (_SESSIONS.c.subject, _SESSIONS.c.client_id)
+
+BROUGHT: Final = (*_OWNER, _SESSIONS.c.device_id)
+"""What is asked by for sessions without rows."""
+_OWNER_WIDTH = len(BROUGHT)
 
 
 @dataclass(slots=True)
@@ -45,15 +49,15 @@ class SessionReader:
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
         wanted = dialect.rowset("wanted", [_SESSIONS.c.session_id])
-        by_id = _with_barriers(_SESSIONS.join(wanted, wanted.c.session_id == _SESSIONS.c.session_id), _SESSIONS)
+        by_id = with_barriers(_SESSIONS.join(wanted, wanted.c.session_id == _SESSIONS.c.session_id), _SESSIONS)
         owners = dialect.rowset("owners", _OWNER)
         is_theirs = and_(*(owners.c[column.name] == column for column in _OWNER))
         owned = select(_SESSIONS.c.session_id).join(owners, is_theirs).where(_SESSIONS.c.revoked_at.is_(None))
-        brought = dialect.rowset("brought", [*_OWNER, _SESSIONS.c.device_id])
+        brought = dialect.rowset("brought", BROUGHT)
         self._read = Prepared(dialect, by_id)
         self._lock = Prepared(dialect, _locking(by_id))
         self._owned = Prepared(dialect, owned)
-        self._brought = Prepared(dialect, _with_barriers(brought, brought))
+        self._brought = Prepared(dialect, with_barriers(brought, brought))
 
     def read(self, connection: Connection, session_ids: Iterable[str]) -> Found:
         """The sessions with these ids, as far as they exist."""
@@ -72,35 +76,43 @@ class SessionReader:
 
     def brought(self, connection: Connection, sessions: Sequence[Session]) -> Found:
         """The barriers that there are for sessions without rows; of several with one id a single one is answered."""
-        found = Found()
-        grants = [session.grant for session in sessions]
-        owners = [(grant.subject, grant.client_id, grant.device_id) for grant in grants]
-        if owners:
-            of_owner: dict[Any, Sequence[Any]] = {
-                tuple(row[:3]): row[3:]
-                for row in self._brought.run(connection, **self._dialect.pack("brought", sorted(set(owners))))
-            }
-            for session, owner in zip(sessions, owners, strict=True):
-                found.add(session, of_owner[owner])
-        return found
+        if not sessions:
+            return Found()
+        owners = self._dialect.pack("brought", owners_of(sessions))
+        return brought_in(sessions, self._brought.run(connection, **owners))
 
     def listed(self, connection: Connection, wanted: SessionFilter) -> Found:
         """The sessions that `wanted` describes, the latest first."""
-        return _found(connection.execute(_listing(wanted)))
+        return found_in(connection.execute(_listing(wanted)))
 
     def _by_id(self, connection: Connection, statement: Prepared, session_ids: Iterable[str]) -> Found:
         possible = [(session_id,) for session_id in sorted(set(session_ids)) if is_session_id(session_id)]
-        return _found(statement.run(connection, **self._dialect.pack("wanted", possible))) if possible else Found()
+        return found_in(statement.run(connection, **self._dialect.pack("wanted", possible))) if possible else Found()
 
 
-def _found(rows: Iterable[Sequence[Any]]) -> Found:
+def owners_of(sessions: Iterable[Session]) -> list[tuple[str, str, str]]:
+    """The subject, client and device of each of `sessions`, once."""
+    return sorted({(one.grant.subject, one.grant.client_id, one.grant.device_id) for one in sessions})
+
+
+def brought_in(sessions: Iterable[Session], rows: Iterable[Sequence[Any]]) -> Found:
+    """`sessions` that have no rows, with the barriers of their owners in `rows`, by columns as in `with_barriers`."""
+    of_owner: dict[Any, Sequence[Any]] = {tuple(row[:_OWNER_WIDTH]): row[_OWNER_WIDTH:] for row in rows}
+    found = Found()
+    for session in sessions:
+        found.add(session, of_owner[owners_of([session])[0]])
+    return found
+
+
+def found_in(rows: Iterable[Sequence[Any]]) -> Found:
+    """The sessions in `rows`, by columns as in `with_barriers`."""
     found = Found()
     for row in rows:
         found.add(session_from(row[:_WIDTH]), row[_WIDTH:])
     return found
 
 
-def _with_barriers(source: FromClause, owner: FromClause) -> Select[Any]:
+def with_barriers(source: FromClause, owner: FromClause) -> Select[Any]:
     """The columns of `owner`, which is part of `source`, and two for each of `domain.revocation.barrier_keys`."""
     device = owner.c.subject + DEVICE_SEPARATOR + owner.c.device_id
     keys = {EntryKind.SUBJECT: owner.c.subject, EntryKind.CLIENT: owner.c.client_id, EntryKind.DEVICE: device}
@@ -122,7 +134,7 @@ def _locking(statement: Select[Any]) -> Select[Any]:
 
 def _listing(wanted: SessionFilter) -> Select[Any]:
     table = _SESSIONS
-    statement = _with_barriers(table, table)
+    statement = with_barriers(table, table)
     statement = statement.order_by(table.c.started_at.desc(), table.c.session_id.desc()).limit(wanted.limit)
     for name in ("subject", "client_id", "device_id"):
         if value := getattr(wanted, name):

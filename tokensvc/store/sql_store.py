@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
@@ -14,6 +15,8 @@ from tokensvc.domain.revocation import LogEntry
 from tokensvc.domain.session import Session
 from tokensvc.domain.view import View
 from tokensvc.ports import AuditPage, AuditQuery, Clock, Committed, SessionFilter, SessionRow, Unit
+from tokensvc.store.at_once import AtOnce, LastStatement
+from tokensvc.store.audit_chain import AuditWriter
 from tokensvc.store.audit_check import AuditCheck
 from tokensvc.store.audit_reading import read_events, read_numbers
 from tokensvc.store.database import Database
@@ -47,7 +50,9 @@ class SqlStore:
         self._database = database
         self.replica = Replica(replica, clock) if replica else None
         self._sessions = SessionReader(database.dialect)
-        self._batch = Batch(database.dialect, self._sessions, audit_addresses=audit_addresses)
+        self._audit = AuditWriter(database.dialect, addresses=audit_addresses)
+        self._batch = Batch(database.dialect, self._sessions, self._audit)
+        self._at_once = AtOnce(database.dialect, self._audit)
         self._follower = Follower(database, clock, linger=linger)
         self._leases = Leases(database)
         self._commits = GroupCommit(self._transact, linger=linger)
@@ -150,13 +155,18 @@ class SqlStore:
         await self._database.close()
 
     async def _transact(self, units: Sequence[Unit[Any]]) -> Sequence[Committed[Any]]:
-        committed = await self._write(lambda connection: self._batch.run(connection, units))
-        self._batch.has_committed()
+        at_once = partial(self._at_once.decide, units=units) if self._at_once.takes(units) else None
+        committed = await self._write(lambda connection: self._batch.run(connection, units), at_once)
+        self._audit.has_committed()
         return committed
 
-    async def _write(self, work: Callable[[Connection], T]) -> T:
+    async def _write(
+        self,
+        work: Callable[[Connection], T],
+        at_once: Callable[[Connection], LastStatement[T] | None] | None = None,
+    ) -> T:
         try:
-            written = await self._database.write(work)
+            written = await self._database.write(work, at_once)
         except RefusedError:
             self._writing_failed = True
             raise

@@ -12,6 +12,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.pool import SingletonThreadPool
 
+from tokensvc.store.at_once import LastStatement
 from tokensvc.store.dialects import Dialect, SqliteDialect
 from tokensvc.store.outages import Outages
 
@@ -45,7 +46,11 @@ class SqliteDatabase:
         self._watch = sqlite3.connect(path, isolation_level=None, timeout=0)  # the event loop must not wait
         self._version = self._watch.cursor()
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(
+        self,
+        work: Callable[[Connection], T],
+        at_once: Callable[[Connection], LastStatement[T] | None] | None = None,  # noqa: ARG002 - there is no way to go
+    ) -> T:
         """Run `work` under BEGIN IMMEDIATE, so that what it reads cannot change before it writes."""
         return await self._run(self._writer, self._writing, work)
 

@@ -6,7 +6,6 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from tokensvc.domain.client import Client
-from tokensvc.domain.revocation import BARRIERS, Barrier, BarrierKey, LogEntry
 from tokensvc.domain.used_id import UsedId
 from tokensvc.ports import Committed, Unit
 from tokensvc.store import schema
@@ -15,6 +14,7 @@ from tokensvc.store.client_rows import client_from, client_row
 from tokensvc.store.dialects import Dialect
 from tokensvc.store.exchanges import Exchanges
 from tokensvc.store.key_rows import lock_keys, write_keys
+from tokensvc.store.log_writing import barriers_of, raising
 from tokensvc.store.prepared import Prepared
 from tokensvc.store.rows import (
     CHANGING,
@@ -29,11 +29,13 @@ from tokensvc.store.working_set import WorkingSet
 class Batch:
     """Runs batches of units inside a transaction of the caller's."""
 
-    def __init__(self, dialect: Dialect, sessions: SessionReader, *, audit_addresses: bool) -> None:
+    def __init__(self, dialect: Dialect, sessions: SessionReader, audit: AuditWriter) -> None:
         self._dialect = dialect
         self._sessions = sessions
-        self._audit = AuditWriter(dialect, addresses=audit_addresses)
-        self._raise_barriers = self._upsert_barriers()
+        self._audit = audit
+        raised = dialect.rowset("new", list(schema.barriers.columns))
+        # The condition is always true: it keeps SQLite from reading ON CONFLICT as a join.
+        self._raise_barriers = Prepared(dialect, raising(dialect, select(raised).where(raised.c.kind == raised.c.kind)))
         self._keep_ids = self._insert_ids()
         changes = dialect.rowset("changes", [schema.sessions.c[name] for name in ("session_id", *CHANGING)])
         self._update_sessions = Prepared(
@@ -70,10 +72,6 @@ class Batch:
         exchanges.finish()
         return rows.committed(head)
 
-    def has_committed(self) -> None:
-        """Note that what the last `run` has written is durable."""
-        self._audit.has_committed()
-
     def _write_sessions(self, exchanges: Exchanges, rows: WorkingSet) -> None:
         if new := rows.new_sessions:
             exchanges.hold(self._dialect.inserting(schema.sessions, list(map(session_row, new))))
@@ -90,7 +88,7 @@ class Batch:
         head = int(reached) - count
         entries = rows.numbered_log(head)
         exchanges.hold(self._dialect.inserting(schema.revocation_log, list(map(log_row, entries))))
-        if raised := _barriers_of(entries):
+        if raised := barriers_of(entries):
             exchanges.hold([self._raise_barriers.bound(**self._dialect.pack("new", raised))])
         return head
 
@@ -104,41 +102,16 @@ class Batch:
     def _insert_ids(self) -> Prepared:
         table = schema.used_ids
         rows = self._dialect.rowset("new", list(table.columns))
-        # As below: the condition is always true.
+        # As above: the condition is always true.
         statement = self._dialect.insert(table).from_select(
             list(table.columns), select(rows).where(rows.c.digest == rows.c.digest)
         )
         return Prepared(self._dialect, statement.on_conflict_do_nothing().returning(table.c.digest))
 
-    def _upsert_barriers(self) -> Prepared:
-        table = schema.barriers
-        rows = self._dialect.rowset("new", list(table.columns))
-        # The condition is always true: it keeps SQLite from reading ON CONFLICT as a join.
-        statement = self._dialect.insert(table).from_select(
-            list(table.columns), select(rows).where(rows.c.kind == rows.c.kind)
-        )
-        raised = {
-            name: self._dialect.greatest(table.c[name], statement.excluded[name])
-            for name in ("revision", "issued_before", "expires_at")
-        }
-        return Prepared(self._dialect, statement.on_conflict_do_update(index_elements=["kind", "key"], set_=raised))
-
 
 def touch(connection: Connection) -> None:
     """Write what is there already, to see whether anything can be written."""
     connection.execute(update(schema.log_head).values(revision=schema.log_head.c.revision))
-
-
-def _barriers_of(entries: Sequence[LogEntry]) -> list[tuple[Any, ...]]:
-    raised: dict[BarrierKey, tuple[Barrier, int]] = {}
-    for entry in entries:
-        if entry.kind in BARRIERS:
-            barrier, expires_at = raised.get((entry.kind, entry.key), (Barrier(), 0))
-            raised[entry.kind, entry.key] = (barrier.raised_by(entry), max(expires_at, entry.barrier_expires_at))
-    return [
-        (int(kind), key, barrier.revision, barrier.issued_before, expires_at)
-        for (kind, key), (barrier, expires_at) in sorted(raised.items())
-    ]
 
 
 def _lock_clients(connection: Connection, client_ids: set[str]) -> dict[str, Client]:

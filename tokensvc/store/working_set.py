@@ -107,6 +107,11 @@ class WorkingSet:
             self._outcomes.append((outcome, len(self.log) if effects.log else 0))
 
     @property
+    def has_changes(self) -> bool:
+        """Whether anything is to be written."""
+        return any((self._changed, self.log, self.audit, self.changed_clients, self.changed_keys))
+
+    @property
     def new_sessions(self) -> list[Session]:
         """Sessions that were not among the loaded rows."""
         return [session for session_id, session in self._changed.items() if session_id not in self._loaded]
