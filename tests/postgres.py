@@ -1,5 +1,6 @@
 """Owns a real PostgreSQL for tests and measurements: started, stopped, killed, frozen, copied, on loopback alone."""
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -91,9 +92,13 @@ class Postgres:
         self._end(signal.SIGINT)
 
     def kill(self) -> None:
-        """Kill -9: the next start has to recover."""
-        self._signal_all(signal.SIGKILL)
+        """Kill -9: the next start has to recover. While a process of this one is left it would fail."""
+        os.kill(self.pid, signal.SIGSTOP)  # or it makes another one meanwhile
+        killed = self._signal_all(signal.SIGKILL)
         self._end(signal.SIGKILL)
+        give_up = time.monotonic() + _START_SECONDS
+        while any(Path(f"/proc/{pid}/exe").exists() for pid in killed) and time.monotonic() < give_up:
+            time.sleep(0.01)  # they are not ours to wait for
 
     def freeze(self) -> None:
         """SIGSTOP to all of its processes: connections stay open and nothing answers."""
@@ -110,13 +115,13 @@ class Postgres:
         self._process.wait(_START_SECONDS)
         self._process = None
 
-    def _signal_all(self, number: signal.Signals) -> None:
+    def _signal_all(self, number: signal.Signals) -> list[int]:
+        """Signal the postmaster and its children; answer who these are."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         for pid in (self.pid, *map(int, children)):
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
-            except ProcessLookupError:
-                continue
+        return list(map(int, children))
 
 
 _PASSWORD = secrets.token_hex(8)
