@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Generic, Protocol, TypeVar
 
 from tokensvc.domain.access_token import AccessToken
@@ -17,6 +17,7 @@ from tokensvc.domain.refresh_token import RefreshToken
 from tokensvc.domain.revocation import LogEntry
 from tokensvc.domain.session import Grant, Session
 from tokensvc.domain.used_id import UsedId
+from tokensvc.domain.value import value
 from tokensvc.domain.view import View
 
 T = TypeVar("T")
@@ -65,7 +66,7 @@ class Rows(Protocol):
         """Whether a barrier of its subject, device or client ends `grant`."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Unit(Generic[T]):
     """One write: the rows to load, and the pure decision on them. The store may run `decide` more than once.
 
@@ -84,7 +85,7 @@ class Unit(Generic[T]):
     used_id: UsedId | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Committed(Generic[T]):
     """A durable outcome, and the revision of the last log entry written with it (zero without one)."""
 
@@ -92,7 +93,7 @@ class Committed(Generic[T]):
     revision: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SessionRow:
     """A session as read outside a transaction, and whether a barrier ends it."""
 
@@ -100,7 +101,7 @@ class SessionRow:
     barred: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SessionFilter:
     """Which sessions to list: empty values do not filter. `before` is where the page begins, newest first.
 
@@ -115,7 +116,7 @@ class SessionFilter:
     limit: int = 100
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AuditFilter:
     """Which audit events: empty values do not filter. `client_id` is the caller or the client of the token.
 
@@ -130,7 +131,7 @@ class AuditFilter:
     to_time: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AuditQuery:
     """Audit events by `where` with numbers between `after` and `before`, these two not included."""
 
@@ -141,7 +142,7 @@ class AuditQuery:
     limit: int = 100
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AuditRecord:
     """An audit event at its place in the trail; an event that is in no chain has an empty hash."""
 
@@ -150,7 +151,7 @@ class AuditRecord:
     chain_hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AuditPage:
     """What a look at a part of the trail has found.
 
@@ -262,6 +263,9 @@ class KeyMaker(Protocol):
 
 class RefreshTokens(Protocol):
     """Writes and checks refresh tokens, and derives their handles, with the service's MAC keys."""
+
+    key_changes: int
+    """How often the keys have changed: as long as this is the same, what was genuine still is."""
 
     def mint(self, handle: bytes, session: Session, token_format: RefreshTokenFormat) -> str:
         """Answer the one valid refresh token of `session`: the same text for the same generation, whoever asks."""

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -12,6 +11,7 @@ from tokensvc.crypto.algorithms import Public
 from tokensvc.crypto.strict_jwt import read_object
 from tokensvc.domain import base64url
 from tokensvc.domain.claims import Claims
+from tokensvc.domain.value import value
 
 _MAX_SET: Final = 16_384  # bytes
 _MAX_KEYS: Final = 20
@@ -28,7 +28,7 @@ class JwkError(ValueError):
     """A key that is not taken; the message says why, in words that come after `a key` and repeat nothing of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PublicKey:
     """A public key of somebody else, its name if it has one, and the algorithms that it may be used with."""
 

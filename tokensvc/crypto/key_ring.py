@@ -1,18 +1,19 @@
 """Owns the service's keys in memory, opened from what the store holds."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from cryptography.hazmat.primitives import serialization
 
 from tokensvc.crypto.algorithms import ALGORITHMS, Private, Public
 from tokensvc.crypto.wrapping import Wrapper, binding
 from tokensvc.domain.keys import KeyPurpose, RootKeyError, StoredKey, of_purpose
+from tokensvc.domain.value import value
 
 MAC_ALGORITHM = "HS256"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SigningKey:
     """A key pair for access tokens, which signs what is issued from `activates_at` on (milliseconds)."""
 
@@ -24,7 +25,7 @@ class SigningKey:
     activates_at: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MacKey:
     """A key that seals refresh tokens of sessions, or makes sessions, that begin or rotate from `activates_at` on.
 

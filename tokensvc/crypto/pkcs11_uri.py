@@ -1,11 +1,11 @@
 """Owns reading the URI of a key in a PKCS#11 token (RFC 7512)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, NoReturn
 from urllib.parse import unquote_to_bytes
 
 from tokensvc.domain.keys import RootKeyError
+from tokensvc.domain.value import value
 
 _OF_TOKENS: Final = frozenset({"token", "serial", "manufacturer", "model"})
 _OF_KEYS: Final = frozenset({"object", "id"})
@@ -13,7 +13,7 @@ _TYPE: Final = "type"
 _MODULE: Final = "module-path"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Pkcs11Uri:
     """Where a key is: in the token that `token` describes, behind the library `module_path`.
 

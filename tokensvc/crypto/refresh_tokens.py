@@ -57,10 +57,12 @@ class RefreshTokenFormats:
     def __init__(self, keys: Sequence[MacKey], session_keys: Sequence[MacKey], issuer: str) -> None:
         """The keys are in the order in which they are used; see `use`."""
         self._issuer = issuer
+        self.key_changes = 0
         self.use(keys, session_keys)
 
     def use(self, keys: Sequence[MacKey], session_keys: Sequence[MacKey]) -> None:
         """From now on these are the keys of the two purposes."""
+        self.key_changes += 1
         self._secrets = {key.number: key.secret for key in keys}
         self._newest_first = [_Sealing(key, is_stateless=False) for key in reversed(keys)]
         self._makers_newest_first = [_Sealing(key, is_stateless=True) for key in reversed(session_keys)]

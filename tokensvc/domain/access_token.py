@@ -1,12 +1,13 @@
 """Owns what an access token says: its claims (RFC 9068, RFC 7519), written and strictly read."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from tokensvc.domain import confirmation, delegation
 from tokensvc.domain.claims import Claims, milliseconds, seconds, text, texts
 from tokensvc.domain.confirmation import Confirmation
 from tokensvc.domain.delegation import DELEGATION_CLAIMS, Delegation
+from tokensvc.domain.value import value
 
 # Set by this service or given a meaning by RFC 7519, 8693, 7800 and 9068: not to be set by callers.
 RESERVED: Final = frozenset(
@@ -17,7 +18,7 @@ RESERVED: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@value(frozen=True, slots=True, eq=False)
 class AccessToken:
     """The claims of one access token. Two are the same only if they are the same object: caches rely on it.
 

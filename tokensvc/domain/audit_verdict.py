@@ -1,14 +1,15 @@
 """Owns what is found by following the chains of audit events."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from tokensvc.domain.value import value
 
 NO_CHAIN: Final = 0
 """Stands for the audit events that are in no chain: the position that goes with it is how many there are."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AuditHead:
     """The end of a chain of audit events: how many it has had, the last one's hash in base64url, and its time.
 
@@ -22,7 +23,7 @@ class AuditHead:
     days: Sequence[tuple[int, int]] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AuditFlaw:
     """The first place where a chain of audit events does not hold.
 
@@ -35,7 +36,7 @@ class AuditFlaw:
     problem: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AuditVerdict:
     """What following the chains has found: how many events hold, and how many are in no chain."""
 

@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tokensvc.domain.effects import Refused
 from tokensvc.domain.errors import Reason
@@ -10,13 +10,14 @@ from tokensvc.domain.policy import BindingAction, BindingPolicy
 from tokensvc.domain.refresh_attempt import RefreshAttempt
 from tokensvc.domain.refresh_token import bound_digest
 from tokensvc.domain.session import Grant
+from tokensvc.domain.value import value
 
 _SEVERITY = (BindingAction.IGNORE, BindingAction.AUDIT, BindingAction.REJECT, BindingAction.END_SESSION)
 _CREDENTIAL = "credential_version"
 _COMPARED = ("device", "ip", "user_agent", _CREDENTIAL)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Verdict:
     """Which bound values differ, each with the policy's action for it; those that it ignores are left out."""
 

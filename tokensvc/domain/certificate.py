@@ -1,8 +1,10 @@
 """Owns what the service knows of certificates: the one that it shows, and that of a caller."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
+
+from tokensvc.domain.value import value
 
 _LONGEST_SPIFFE_ID: Final = 2048
 _SPIFFE_ID: Final = re.compile(r"spiffe://[a-z0-9._-]{1,255}(/(?!\.{1,2}(/|\Z))[A-Za-z0-9._-]+)+", re.ASCII)
@@ -12,7 +14,7 @@ class CertificateError(Exception):
     """The files of a certificate cannot be used; the message names the file and shows nothing of a key."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ServerCertificate:
     """What a server shows, in PEM; with `client_authorities` it takes connections from those alone that they vouch for.
 
@@ -31,7 +33,7 @@ class ServerCertificate:
         return self.not_before <= now <= self.not_after
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PeerCertificate:
     """Whom the certificate at the other end of a connection names, after TLS has found it good.
 

@@ -1,12 +1,13 @@
 """Owns what a client is: who may call, and for whom it may act."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 
 from tokensvc.domain.client_authentication import NO_KEYS, AuthMethod, ClientKeys
 from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.policy import DEFAULT_POLICY, EVERY_CLIENT, NO_EXCHANGE, ExchangePolicy, TokenPolicy
 from tokensvc.domain.rate_limit import NO_LIMIT, RateLimit
+from tokensvc.domain.value import value
 
 
 class Permission(StrEnum):
@@ -21,7 +22,7 @@ class Permission(StrEnum):
     ADMIN = "admin"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Client:
     """A registered client. One without `auth_method` is public: it cannot call, others relay it (RFC 6749, 2.1).
 

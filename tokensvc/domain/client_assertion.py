@@ -1,6 +1,5 @@
 """Owns what a client's assertion says, and whether it may be used now (RFC 7523, 3)."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from tokensvc.domain import claims as read
@@ -8,12 +7,13 @@ from tokensvc.domain.bounds import CLIENT_ID, MAX_NAME
 from tokensvc.domain.claims import Claims
 from tokensvc.domain.policy import MINUTE, SECOND
 from tokensvc.domain.used_id import UsedId, used_id
+from tokensvc.domain.value import value
 
 LONGEST_LIFE: Final = 10 * MINUTE
 LEEWAY: Final = 10 * SECOND  # by which the clocks of clients may differ from ours
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ClientAssertion:
     """Who the assertion says that it is from, its `jti`, and until when it may be used (milliseconds)."""
 

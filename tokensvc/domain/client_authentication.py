@@ -1,12 +1,12 @@
 """Owns how a client proves who it is when it calls: its method, and what is registered for it."""
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from tokensvc.domain.certificate import is_spiffe_id
 from tokensvc.domain.errors import RefusedError, invalid
+from tokensvc.domain.value import value
 
 _MAX_DNS_NAME: Final = 253
 # RFC 1123, 2.1. The last label is never a number, or it would be an address.
@@ -30,7 +30,7 @@ class AuthMethod(StrEnum):
     TLS = "tls"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ClientKeys:
     """What is registered for the methods that need no secret of ours: public keys, or what a certificate has to name.
 

@@ -1,10 +1,10 @@
 """Owns the key that tokens are bound to: what it is called, and what the claim `cnf` says of it (RFC 7800, 3.1)."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from tokensvc.domain import base64url
 from tokensvc.domain.errors import invalid
+from tokensvc.domain.value import value
 
 BEARER: Final = "Bearer"
 DPOP: Final = "DPoP"
@@ -14,7 +14,7 @@ _X5T: Final = "x5t#S256"
 _THUMBPRINT_BYTES: Final = 32
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Confirmation:
     """SHA-256 thumbprints in base64url, one of which is empty.
 

@@ -1,10 +1,10 @@
 """Owns what a traded token says beside its claims: who acts (RFC 8693, 4.1), and what it was made from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from tokensvc.domain.claims import milliseconds, seconds, text
+from tokensvc.domain.value import value
 
 MAX_ACTORS: Final = 4
 """How often a token can be traded on: each time one more acts."""
@@ -19,7 +19,7 @@ _ACTOR_MEMBERS: Final = frozenset({"sub", "client_id", "act"})
 _ORIGIN_MEMBERS: Final = frozenset({"jti", "client_id", "orig_iat", "rev", "sub", "sid", "device_id"})
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Actor:
     """Who acts: a subject and its client. Where a service acts for itself both are its client_id (RFC 9068, 2.2)."""
 
@@ -27,7 +27,7 @@ class Actor:
     client_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Origin:
     """The beginning of a token that a traded one depends on, by all that a revocation may name; empty: nothing."""
 
@@ -40,7 +40,7 @@ class Origin:
     device_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Delegation:
     """Who acts, the present actor first, and all `origins`: when one of them is ended, so is the traded token."""
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from tokensvc.domain import base64url, bounds
@@ -13,6 +13,7 @@ from tokensvc.domain.errors import invalid
 from tokensvc.domain.http_uri import normalized
 from tokensvc.domain.policy import MINUTE, SECOND
 from tokensvc.domain.used_id import UsedId, used_id
+from tokensvc.domain.value import value
 
 OLDEST: Final = 60 * SECOND
 LEEWAY: Final = 10 * SECOND  # by which a phone's clock may be ahead of ours
@@ -24,7 +25,7 @@ _MAX_URI: Final = 2048
 _METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")  # RFC 9110, 9.1
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RelayedProof:
     """A proof as it was relayed, with method and URI of the request that it came with; none of it checked yet."""
 
@@ -33,7 +34,7 @@ class RelayedProof:
     uri: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class DpopProof:
     """What a proof says that is signed by the key with this `thumbprint`: the claims of RFC 9449, 4.2."""
 

@@ -1,6 +1,6 @@
 """Owns what a decision may do: its outcome, and the rows that are written with it or not at all."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Generic, TypeVar
 
 from tokensvc.domain.client import Client
@@ -8,11 +8,12 @@ from tokensvc.domain.errors import Reason, RefusedError
 from tokensvc.domain.keys import StoredKey
 from tokensvc.domain.revocation import LogEntry
 from tokensvc.domain.session import Session
+from tokensvc.domain.value import value
 
 T_co = TypeVar("T_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AuditEvent:
     """Something that happened. It holds no token and no secret."""
 
@@ -33,7 +34,7 @@ class AuditEvent:
         return replace(self, ip="", details={name: value for name, value in self.details.items() if name != "peer"})
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Refused:
     """An expected outcome that is answered with an error: a value, because what led to it may have to be committed.
 
@@ -60,7 +61,7 @@ class Refused:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Effects(Generic[T_co]):
     """A decision's outcome and everything to be written in the same transaction: `ended` are other sessions."""
 

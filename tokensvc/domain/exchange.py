@@ -1,6 +1,6 @@
 """Owns what an exchange leads to: the traded token, or why there is none (RFC 8693)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from tokensvc.domain.access_token import AccessToken, whole_second
@@ -11,6 +11,7 @@ from tokensvc.domain.errors import Reason
 from tokensvc.domain.grants import narrow_audiences, narrow_scopes
 from tokensvc.domain.issue import lifetime
 from tokensvc.domain.policy import SECOND
+from tokensvc.domain.value import value
 
 NOT_GOOD: Final = Refused(
     Reason.SUBJECT_TOKEN_INVALID, "the subject token or the actor token is not good for this exchange"
@@ -28,7 +29,7 @@ _MAY_NOT_ACT: Final = Refused(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ExchangeAttempt:
     """One call of Exchange, with tokens that are active for its caller; without `actor` the caller itself acts.
 

@@ -1,13 +1,12 @@
 """Owns marking a subject as at risk: clients with selective rotation rotate at its next refresh."""
 
-from dataclasses import dataclass
-
 from tokensvc.domain.client import Client
 from tokensvc.domain.effects import AuditEvent, Effects
 from tokensvc.domain.revocation import NEVER, EntryKind, LogEntry
+from tokensvc.domain.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Marking:
     """Who says something of a subject, when and why.
 

@@ -1,7 +1,7 @@
 """Owns what a new session or access token is given, and what a repeated Issue leads to."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from tokensvc.domain import confirmation
@@ -11,6 +11,7 @@ from tokensvc.domain.effects import AuditEvent, Effects, Refused
 from tokensvc.domain.errors import Reason, invalid
 from tokensvc.domain.policy import RefreshTokenFormat, TokenPolicy
 from tokensvc.domain.session import Grant, Session, begin
+from tokensvc.domain.value import value
 
 # How much JSON a token has room for, in base64, beside what nobody asks for: header, signature, issuer, numbers.
 _ROOM: Final = MAX_TOKEN * 3 // 4 - 1152
@@ -19,7 +20,7 @@ _LONGEST_NAME: Final = _LONGEST_ESCAPE * MAX_NAME + 32
 _CONFIRMATION: Final = 96  # the claim cnf
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Wishes:
     """What an Issue names of what the policy decides otherwise: empty or None where it leaves that open."""
 
@@ -29,7 +30,7 @@ class Wishes:
     refresh_ttl: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Issued:
     """What Issue grants for an access token, and the session as it is kept, None for an access token alone."""
 

@@ -1,7 +1,7 @@
 """Owns what may become of the service's keys: the next one, the end of one, and what time does to all of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count, pairwise
 from typing import Final
 
@@ -10,6 +10,7 @@ from tokensvc.domain.errors import Reason
 from tokensvc.domain.keys import KeyPurpose, StoredKey, of_purpose, used_at
 from tokensvc.domain.policy import HOUR, MAX_ACCESS_TTL, MAX_REFRESH_TTL
 from tokensvc.domain.revocation import EntryKind, LogEntry
+from tokensvc.domain.value import value
 
 _LONGEST_LIVES: Final = {
     KeyPurpose.SIGNING: MAX_ACCESS_TTL,
@@ -21,7 +22,7 @@ _GRACE: Final = 2 * HOUR  # clocks differ, and a token is not refused in its las
 NO_SUCH_KEY: Final = Refused(Reason.KEY_NOT_FOUND, "there is no key with this key_id and purpose", "key_id")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Rotation:
     """A key for what begins from `new.activates_at` on, wanted at `now` by `caller`, the client that called."""
 

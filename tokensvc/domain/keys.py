@@ -5,8 +5,10 @@ told that a moment has come, and all of them agree as far as their clocks do.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
+
+from tokensvc.domain.value import value
 
 
 class RootKeyError(Exception):
@@ -34,7 +36,7 @@ class KeyState(StrEnum):
     RETIRED = "retired"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StoredKey:
     """A row of the key table. `key_id` is the JWT header kid, or a number that refresh tokens name.
 

@@ -1,10 +1,10 @@
 """Owns the policies of a client: how the tokens issued for it live, rotate and are bound, and what it may trade."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from tokensvc.domain.confirmation import Confirmation
+from tokensvc.domain.value import value
 
 EVERY_CLIENT = "*"
 
@@ -80,7 +80,7 @@ class SenderConstraint(StrEnum):
                 return confirmation is not None and bool(confirmation.x5t_s256)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class BindingPolicy:
     """To what sessions are bound. Of an address only a prefix counts, of a user agent only its family."""
 
@@ -92,7 +92,7 @@ class BindingPolicy:
     ipv6_prefix_length: int = 48
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TokenPolicy:
     """How the tokens of a client live. Lifetimes are defaults and upper limits at once, in milliseconds.
 
@@ -121,7 +121,7 @@ class TokenPolicy:
         return 0 if self.rotation is Rotation.ALWAYS else self.retry_window
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ExchangePolicy:
     """What a caller may trade (RFC 8693): tokens of which clients, "*" for all, and for which audiences and scopes.
 

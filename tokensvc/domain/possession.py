@@ -1,7 +1,7 @@
 """Owns proof of possession: what a call shows to have, and whether that is the key that a session is bound to."""
 
 import hmac
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from tokensvc.domain.confirmation import Confirmation
@@ -9,6 +9,7 @@ from tokensvc.domain.effects import Refused
 from tokensvc.domain.errors import Reason
 from tokensvc.domain.policy import SenderConstraint
 from tokensvc.domain.used_id import UsedId
+from tokensvc.domain.value import value
 
 KEY: Final = "key"
 """What differs where the key does, in the audit trail."""
@@ -29,7 +30,7 @@ _SURPLUS = Refused(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Possession:
     """What a call shows to have.
 

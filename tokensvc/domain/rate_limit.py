@@ -1,15 +1,16 @@
 """Owns how often a client may call."""
 
 import math
-from dataclasses import dataclass
 from typing import Final
+
+from tokensvc.domain.value import value
 
 LEAST_PER_SECOND: Final = 0.001
 MOST_PER_SECOND: Final = 100_000
 MOST_BURST: Final = 100_000
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RateLimit:
     """So many calls `per_second` in the long run, and `burst` of them at once after a pause.
 

@@ -1,8 +1,8 @@
 """Owns what a presented refresh token leads to: the one decision behind every Refresh."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import NamedTuple
 
 from tokensvc.domain.binding import Verdict, judge
 from tokensvc.domain.client import Client
@@ -17,6 +17,7 @@ from tokensvc.domain.refresh_token import MAX_GENERATION
 from tokensvc.domain.revocation import OWN_REASON
 from tokensvc.domain.rotation import rotates
 from tokensvc.domain.session import Session, Traces
+from tokensvc.domain.value import value
 
 REUSE = f"{OWN_REASON}refresh token reused"
 BINDING = f"{OWN_REASON}binding differs"
@@ -31,7 +32,7 @@ class _Narrowed(NamedTuple):
     audiences: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Refreshed:
     """What the caller gets: the session as it is kept now, and the scopes and audiences of this access token.
 
@@ -113,7 +114,7 @@ def _by_generation(
     if behind == 0:
         if rotates(policy, attempt, session):
             return _rotate(attempt, session, narrowed, policy, "session.refreshed")
-        used = _used(attempt, session, policy)
+        used = _used(attempt, session, policy, rotated=False)
         # A token that is kept is retried too: who comes so soon after the last use, and from elsewhere, may be another.
         is_retry = abs(attempt.now - session.used_at) < policy.tolerance
         refreshed = _event("session.refreshed", attempt, used)
@@ -136,26 +137,24 @@ def _rotate(
 ) -> Effects[Refreshed | Refused]:
     if attempt.token.generation >= MAX_GENERATION:
         return Effects(Refused(Reason.REFRESH_TOKEN_EXPIRED, "the session has expired"))
-    rotated = _used(
-        attempt,
-        session,
-        policy,
-        generation=attempt.token.generation + 1,
-        rotated_at=attempt.now,
-        retry_window=policy.tolerance,
-    )
+    rotated = _used(attempt, session, policy, rotated=True)
     return Effects(Refreshed(rotated, *narrowed, policy), session=rotated, audit=(_event(event, attempt, rotated),))
 
 
-def _used(attempt: RefreshAttempt, session: Session, policy: TokenPolicy, **changes: Any) -> Session:
-    """The session after a refresh, with `changes`: what is not known of this one's origin stays as it was."""
+def _used(attempt: RefreshAttempt, session: Session, policy: TokenPolicy, *, rotated: bool) -> Session:
+    """The session after a refresh: what is not known of this one's origin stays as it was."""
     seen, before = attempt.place.traces(policy.binding), session.last_seen
-    return replace(
-        session,
-        used_at=attempt.now,
-        last_seen=Traces(seen.ip or before.ip, seen.user_agent or before.user_agent),
-        last_location=attempt.context.location or session.last_location,
-        **changes,
+    return Session(
+        session.grant,
+        attempt.token.generation + 1 if rotated else session.generation,
+        attempt.now if rotated else session.rotated_at,
+        attempt.now,
+        policy.tolerance if rotated else session.retry_window,
+        session.revoked_at,
+        session.revoke_reason,
+        Traces(seen.ip or before.ip, seen.user_agent or before.user_agent),
+        attempt.context.location or session.last_location,
+        session.is_stateless,
     )
 
 

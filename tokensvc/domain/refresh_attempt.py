@@ -1,16 +1,17 @@
 """Owns what a refresh is: what was presented, by whom, when and from where."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tokensvc.domain.client import Client
 from tokensvc.domain.possession import NOTHING, Possession
 from tokensvc.domain.refresh_token import RefreshToken
 from tokensvc.domain.session import ClientContext
 from tokensvc.domain.traces import Place
+from tokensvc.domain.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RefreshAttempt:
     """A Refresh whose token is genuine. Empty values were not given.
 

@@ -10,10 +10,11 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tokensvc.domain import base64url
 from tokensvc.domain.session import Session
+from tokensvc.domain.value import value
 
 PREFIX = "tsr1_"
 HANDLE_BYTES = 16
@@ -27,7 +28,7 @@ _LENGTH = len(PREFIX) + 50
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{21}[AQgw]")  # 16 bytes: the last character has two bits of them
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RefreshToken:
     """What a genuine refresh token says: which session (through its secret handle) and which generation of it.
 

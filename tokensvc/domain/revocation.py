@@ -1,9 +1,11 @@
 """Owns the revocation log: its entries and the barriers they raise."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum
 from typing import Final
+
+from tokensvc.domain.value import value
 
 OWN_REASON: Final = "tokensvc: "  # begins the reasons that this service itself gives, and no caller's
 NEVER: Final = 253_402_300_799_999  # the end of the year 9999
@@ -29,7 +31,7 @@ ENDINGS: Final = BARRIERS | {EntryKind.TOKEN, EntryKind.SESSION}
 BarrierKey = tuple[EntryKind, str]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class LogEntry:
     """One line of the log.
 
@@ -53,7 +55,7 @@ class LogEntry:
         return replace(self, revision=revision)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Barrier:
     """The cut-offs raised for one subject, device or client: of several the later one wins, in any order."""
 

@@ -1,6 +1,6 @@
 """Owns what a revocation leads to: what is written when a token, session, subject, device or client is ended."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tokensvc.domain.access_token import AccessToken
 from tokensvc.domain.client import Client
@@ -9,9 +9,10 @@ from tokensvc.domain.ending import end
 from tokensvc.domain.policy import MAX_ACCESS_TTL, MAX_REFRESH_TTL
 from tokensvc.domain.revocation import EntryKind, LogEntry, device_key
 from tokensvc.domain.session import Session
+from tokensvc.domain.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Revocation:
     """Who revokes, when and why."""
 

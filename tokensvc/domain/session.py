@@ -1,12 +1,13 @@
 """Owns what a session is: the grant that Issue fixed, and the little that changes afterwards."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tokensvc.domain.confirmation import Confirmation
 from tokensvc.domain.policy import TokenPolicy
+from tokensvc.domain.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Device:
     """The device that a session lives on, as named by the caller."""
 
@@ -15,7 +16,7 @@ class Device:
     platform: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ClientContext:
     """From where the user's request came, as vouched for by the caller."""
 
@@ -24,7 +25,7 @@ class ClientContext:
     location: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Traces:
     """What is kept of an address and a user agent: keyed hashes; empty where none was given."""
 
@@ -32,7 +33,7 @@ class Traces:
     user_agent: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Grant:
     """What Issue fixed for the life of a session.
 
@@ -67,7 +68,7 @@ class Grant:
         return self.device.id
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Session:
     """A grant and its present state.
 

@@ -3,11 +3,11 @@
 import hmac
 import ipaddress
 import re
-from dataclasses import dataclass
 
 from tokensvc.domain.policy import BindingPolicy
 from tokensvc.domain.refresh_token import bound_digest
 from tokensvc.domain.session import ClientContext, Traces
+from tokensvc.domain.value import value
 
 _COMMENT = re.compile(r"\((?:[^()]|\([^()]*\))*\)?")
 _SYSTEM = re.compile(r"\b(?:Android|iPhone|iPad|iOS|Macintosh|macOS|Windows|CrOS|Linux)")
@@ -15,7 +15,7 @@ _VERSION = re.compile(r"(?:^|[-_:])v?\d+(?![^\W_]).*")
 _DIGEST = 11  # characters of base64url, 64 bits: enough to tell two places apart, too few to be a name
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Place:
     """Where a request came from, as it is compared with the traces of one session: `handle` is the session's secret."""
 

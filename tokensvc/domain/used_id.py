@@ -1,12 +1,12 @@
 """Owns the ids of what works once: an assertion's, a proof's."""
 
 import hashlib
-from dataclasses import dataclass
 
 from tokensvc.domain import base64url
+from tokensvc.domain.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class UsedId:
     """An id as it is kept once it was used, until `expires_at` (milliseconds): nothing takes it for good later."""
 

@@ -1,13 +1,13 @@
 """Owns AuditService: each RPC as a translation around one use case."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from google.protobuf.struct_pb2 import Struct
 from tokensvc_pb.v1 import audit_service_pb2 as pb
 
 from tokensvc.domain.client import Permission
+from tokensvc.domain.value import value
 from tokensvc.ports import AuditFilter, AuditRecord
 from tokensvc.rpc import convert
 from tokensvc.rpc.guard import Method
@@ -22,7 +22,7 @@ AFTER_KEY: Final = "tokensvc-after-sequence"
 _LARGEST_PAGE: Final = 3 * 1024 * 1024  # bytes, of the 4 MiB that gRPC's clients take unless they are told otherwise
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AuditService:
     """The RPCs of AuditService."""
 

@@ -1,10 +1,10 @@
 """Owns ClientService: each RPC as a translation around one use case."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from tokensvc_pb.v1 import client_service_pb2 as pb
 
+from tokensvc.domain.value import value
 from tokensvc.rpc import convert
 from tokensvc.rpc.client_messages import client_message, client_of, is_confidential, paths_of, values_of
 from tokensvc.rpc.guard import Method
@@ -16,7 +16,7 @@ _MOST_BYTES = 512 * 1024  # of a description: a client may act for a thousand ot
 DESCRIPTOR = pb.DESCRIPTOR.services_by_name["ClientService"]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ClientService:
     """The RPCs of ClientService."""
 

@@ -4,7 +4,7 @@ import math
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Final
 
 import grpc
@@ -14,6 +14,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from tokensvc.domain.errors import Reason, RefusedError, overloaded
+from tokensvc.domain.value import value
 from tokensvc.domain.view import View
 from tokensvc.ports import Clock, Store
 from tokensvc.rpc.caller import Callers
@@ -37,7 +38,7 @@ LONGEST_STALENESS: Final = 10_000  # milliseconds: the caller itself is recognis
 _TURNED_AWAY: Final = {Reason.OVERLOADED: "overloaded", Reason.RATE_LIMITED: "rate_limited"}
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Method:
     """An RPC for authenticated callers; its answer is a message, or one as bytes.
 
@@ -54,7 +55,7 @@ class Method:
     asks_certificate: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class OpenMethod:
     """An RPC for everybody."""
 

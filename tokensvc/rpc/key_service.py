@@ -1,7 +1,6 @@
 """Owns KeyService: the public keys for everybody, and the rotation of all keys for administrators."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from google.protobuf.duration_pb2 import Duration
@@ -9,6 +8,7 @@ from tokensvc_pb.v1 import key_service_pb2 as pb
 
 from tokensvc.domain.errors import invalid
 from tokensvc.domain.keys import KeyPurpose, KeyState, StoredKey
+from tokensvc.domain.value import value
 from tokensvc.ports import AccessTokens
 from tokensvc.rpc.convert import timestamp
 from tokensvc.rpc.guard import Method, OpenMethod
@@ -32,7 +32,7 @@ _STATES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class KeyService:
     """The RPCs of KeyService."""
 

@@ -1,10 +1,10 @@
 """Owns SessionService: each RPC as a translation around one use case."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from tokensvc_pb.v1 import session_service_pb2 as pb
 
+from tokensvc.domain.value import value
 from tokensvc.rpc import convert
 from tokensvc.rpc.guard import Method
 from tokensvc.services.call import Call
@@ -14,7 +14,7 @@ from tokensvc.services.sessions import SessionQuery, Sessions
 DESCRIPTOR = pb.DESCRIPTOR.services_by_name["SessionService"]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SessionService:
     """The RPCs of SessionService."""
 

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.message import Message
 
 from tokensvc.domain.client import Client, Permission
 from tokensvc.domain.errors import overloaded
+from tokensvc.domain.value import value
 from tokensvc.ports import Clock, Store
 from tokensvc.rpc.caller import Callers
 from tokensvc.services.call import Call
@@ -17,7 +17,7 @@ from tokensvc.services.call import Call
 _LOOK_SECONDS = 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Stream:
     """What is sent: the initial metadata, and then the messages, which are closed at the end.
 
@@ -29,7 +29,7 @@ class Stream:
     patience: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StreamMethod:
     """An RPC that sends a stream to an authenticated caller that has `permission`, for as long as it has it.
 

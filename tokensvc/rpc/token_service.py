@@ -1,12 +1,12 @@
 """Owns TokenService: each RPC as a translation around one use case."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
 from tokensvc.domain.client import Permission
 from tokensvc.domain.errors import RefusedError, invalid
+from tokensvc.domain.value import value
 from tokensvc.rpc import convert, introspected
 from tokensvc.rpc.guard import LONGEST_STALENESS, Method
 from tokensvc.rpc.message_bytes import MOST_BYTES_OF_ANY, MOST_BYTES_WITH_A_TOKEN
@@ -33,7 +33,7 @@ _TOKENS_OF_A_CALL = 10  # of a batch, for a rate limit: a token in it costs a sm
 DESCRIPTOR = pb.DESCRIPTOR.services_by_name["TokenService"]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TokenService:
     """The RPCs of TokenService."""
 

@@ -3,12 +3,12 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from tokensvc.domain import bounds
 from tokensvc.domain.client import Permission
 from tokensvc.domain.errors import invalid
+from tokensvc.domain.value import value
 from tokensvc.ports import LAST_NUMBER, AuditFilter, AuditQuery, AuditRecord, Store
 from tokensvc.services.audit_feed import AuditFeed
 from tokensvc.services.call import Call
@@ -22,7 +22,7 @@ _FIRST_NUMBER: Final = 1  # its event is older than any watcher, which had to be
 _PLACE = re.compile(r"[1-9][0-9]{0,17}")  # a number that a database can hold
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AuditListing:
     """Which events, and which page, not yet checked."""
 
@@ -31,7 +31,7 @@ class AuditListing:
     page_token: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AuditWatch:
     """The events behind number `after`, in order and without an end. Who has seen none goes on behind `after` too."""
 

@@ -3,12 +3,12 @@
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from tokensvc.domain.client import Client
 from tokensvc.domain.effects import Effects
 from tokensvc.domain.errors import unauthenticated
+from tokensvc.domain.value import value
 from tokensvc.domain.view import View
 from tokensvc.ports import ClientAssertions, Clock, Rows, Store, Unit
 
@@ -18,7 +18,7 @@ Admit = Callable[[Client], None]
 """Refuses a client that may not call just now."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Redeemed:
     """The client that an assertion was redeemed for, and until when that stands (milliseconds)."""
 

@@ -1,7 +1,7 @@
 """Owns the administration of clients: registering, listing, changing and deleting them, and giving them new secrets."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final, TypeVar
 
 from tokensvc.domain import bounds
@@ -13,6 +13,7 @@ from tokensvc.domain.errors import Reason, RefusedError, invalid
 from tokensvc.domain.policy import DAY, MAX_ACCESS_TTL
 from tokensvc.domain.revocation import EntryKind, LogEntry
 from tokensvc.domain.revoke import barrier_entry
+from tokensvc.domain.value import value
 from tokensvc.ports import AlgorithmsOf, Clock, Randomness, Rows, Store, Unit
 from tokensvc.services.client_authentication import with_checked_keys
 from tokensvc.services.client_checks import checked
@@ -37,7 +38,7 @@ _NOT_KNOWN = Refused(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RotatedSecret:
     """A new secret, shown this once, and when the one before it ends."""
 

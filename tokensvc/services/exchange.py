@@ -1,6 +1,6 @@
 """Owns Exchange: an access token is traded for a narrower one for the next service (RFC 8693)."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tokensvc.domain import bounds
 from tokensvc.domain.access_token import AccessToken
@@ -10,13 +10,14 @@ from tokensvc.domain.effects import Effects, Refused
 from tokensvc.domain.errors import Reason, RefusedError, invalid
 from tokensvc.domain.exchange import NOT_GOOD, ExchangeAttempt, decide_exchange, exchanged_event
 from tokensvc.domain.policy import SenderConstraint
+from tokensvc.domain.value import value
 from tokensvc.ports import AccessTokens, Clock, Randomness, Store, Unit
 from tokensvc.services.active_token import active_token
 from tokensvc.services.call import Call
 from tokensvc.services.token_set import TokenSet, new_token_id
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ExchangeOrder:
     """What Exchange was asked for, not yet checked; the span in milliseconds."""
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from tokensvc.domain import bounds
 from tokensvc.domain.access_token import AccessToken
@@ -11,6 +10,7 @@ from tokensvc.domain.dpop_proof import RelayedProof, check_relayed
 from tokensvc.domain.errors import invalid
 from tokensvc.domain.refresh_token import RefreshToken
 from tokensvc.domain.session import Session
+from tokensvc.domain.value import value
 from tokensvc.domain.view import View
 from tokensvc.ports import AccessTokens, Clock, RefreshTokens, SessionRow, Store
 from tokensvc.services.active_token import Verify, active_token
@@ -21,7 +21,7 @@ MOST_TOKENS = 1000
 _SLICE = 16  # tokens of a batch whose signatures are checked at once
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Purpose:
     """What a token must be good for, not yet checked."""
 
@@ -32,7 +32,7 @@ class Purpose:
 ANY_PURPOSE = Purpose()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Freshness:
     """How new the answer must be: at least this revision, at most this old (milliseconds; zero: not at all)."""
 
@@ -43,7 +43,7 @@ class Freshness:
 STRONG = Freshness()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ActiveSession:
     """What stands behind an active refresh token: its session, and who issued it."""
 
@@ -55,7 +55,7 @@ Active = AccessToken | ActiveSession
 """What stands behind an active access or refresh token. None stands for every cause of inactive."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Presented:
     """A genuine refresh token, and its session with the barriers as they are."""
 

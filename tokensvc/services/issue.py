@@ -3,7 +3,7 @@
 import ipaddress
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from tokensvc.domain import bounds, confirmation
@@ -21,6 +21,7 @@ from tokensvc.domain.refresh_token import HANDLE_BYTES, session_id_of
 from tokensvc.domain.session import ClientContext, Device, Grant
 from tokensvc.domain.session_limit import within_limit
 from tokensvc.domain.traces import Place
+from tokensvc.domain.value import value
 from tokensvc.ports import Clock, Randomness, RefreshTokens, Rows, Store, Unit
 from tokensvc.services.call import Call
 from tokensvc.services.token_set import AccessTokenMinter, TokenSet
@@ -30,7 +31,7 @@ _SHORTEST_IDEMPOTENCY_KEY = 16
 _Decision = Effects[Issued | Refused]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class IssueOrder:
     """What Issue was asked for, not yet checked. Spans and moments in milliseconds."""
 

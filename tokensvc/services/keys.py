@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 
@@ -14,6 +14,7 @@ from tokensvc.domain.errors import Reason, RefusedError, invalid
 from tokensvc.domain.key_changes import NO_SUCH_KEY, Rotation, is_due, revoke, rewrap, rotate, settle
 from tokensvc.domain.keys import KeyPurpose, KeyState, RootKeyError, StoredKey, of_purpose, state_of, used_at
 from tokensvc.domain.policy import SECOND
+from tokensvc.domain.value import value
 from tokensvc.ports import Clock, KeyMaker, Rows, Store, Unit
 from tokensvc.services.call import Call
 from tokensvc.services.clients import OPERATOR
@@ -24,7 +25,7 @@ _ATTEMPTS = 3
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Schedule:
     """When keys follow each other, in milliseconds: `lead` from making one to using it, and how long one is used.
 

@@ -1,6 +1,6 @@
 """Owns Refresh: from a presented refresh token to the next tokens of its session."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from tokensvc.domain import base64url, bounds
 from tokensvc.domain.client import Permission
@@ -12,6 +12,7 @@ from tokensvc.domain.possession import NOTHING, Possession
 from tokensvc.domain.refresh import Refreshed, decide_refresh
 from tokensvc.domain.refresh_attempt import RefreshAttempt
 from tokensvc.domain.session import ClientContext
+from tokensvc.domain.value import value
 from tokensvc.ports import Clock, RefreshTokens, Rows, Store, Unit
 from tokensvc.services.call import Call
 from tokensvc.services.issue import check_context
@@ -21,7 +22,7 @@ from tokensvc.services.token_set import AccessTokenMinter, TokenSet
 _Decision = Effects[Refreshed | Refused]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RefreshOrder:
     """What Refresh was asked for, not yet checked."""
 
@@ -57,6 +58,7 @@ class RefreshTokensOfSession:
     async def refresh(self, call: Call, order: RefreshOrder) -> TokenSet:
         """Answer the next tokens; refuses with RefusedError. A forged token costs no look at the database."""
         call.require(Permission.REFRESH)
+        key_changes = self._refresh_tokens.key_changes
         attempt = self._attempt(call, order)
         session_id, brought, view = attempt.token.session_id, attempt.token.session, call.view
         used_id = attempt.possession.used_id
@@ -73,7 +75,8 @@ class RefreshTokensOfSession:
         outcome = (await self._store.commit(unit)).outcome
         if isinstance(outcome, Refused):
             raise outcome.error()
-        if not self._refresh_tokens.is_genuine(order.refresh_token):
+        have_changed = self._refresh_tokens.key_changes != key_changes
+        if have_changed and not self._refresh_tokens.is_genuine(order.refresh_token):
             raise _invalid()  # its key was revoked meanwhile, and it must not live on
         return self._answer(attempt, outcome, call.revision)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from tokensvc.domain.errors import Reason
+from tokensvc.domain.value import value
 
 T = TypeVar("T")
 
@@ -13,7 +14,7 @@ MOST_KINDS: Final = 2000
 MOST_OF_A_CALLER: Final = 100  # kinds, and as many again without a subject; what it has beyond is counted by reason
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Kind:
     """What refusals have in common that are counted together."""
 

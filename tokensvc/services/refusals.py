@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 import structlog
@@ -11,6 +11,7 @@ from tokensvc.domain.effects import AuditEvent, Effects
 from tokensvc.domain.errors import ABOUT_CREDENTIALS, Reason, RefusedError
 from tokensvc.domain.policy import SECOND
 from tokensvc.domain.session import Grant
+from tokensvc.domain.value import value
 from tokensvc.ports import Clock, RefreshTokens, Store, Unit
 from tokensvc.services.refusal_bursts import RefusalBursts, worst_caller
 from tokensvc.services.refusal_tallies import Kind, Tallies, Tally, in_turn
@@ -33,7 +34,7 @@ _FINGERPRINT: Final = 8  # hexadecimal digits of SHA-256
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Refusal:
     """A call that was refused: `caller` is who was recognised, the rest is what it named; empty where nothing was.
 

@@ -4,12 +4,12 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 import structlog
 
 from tokensvc.domain.errors import RefusedError
 from tokensvc.domain.policy import SECOND
+from tokensvc.domain.value import value
 from tokensvc.ports import BEAT, Clock, Store
 
 _LEAST_PAUSE = 0.01  # seconds
@@ -19,7 +19,7 @@ _BEAT_SPAN = 5 * SECOND
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Lease:
     """A duty of all nodes, which one of them has for `span` milliseconds at a time."""
 

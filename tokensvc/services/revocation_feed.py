@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from tokensvc.domain.errors import Reason, RefusedError, invalid
 from tokensvc.domain.revocation import ENDINGS, EntryKind, LogEntry
+from tokensvc.domain.value import value
 from tokensvc.domain.view import View
 from tokensvc.ports import Clock, Store
 from tokensvc.services.revocation_ring import Ring
@@ -18,7 +18,7 @@ _QUIET: Final = 0.5  # seconds without a step, after which the next look is told
 _PART: Final = 500  # entries of a step: written within a millisecond, and less than gRPC's clients take
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Step:
     """What watchers are told at one moment: entries that end something, in the order of the log.
 
@@ -32,7 +32,7 @@ class Step:
     keys_changed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Part:
     """What was read of the log up to `reached`; `is_whole` unless some was left out, because it has expired."""
 

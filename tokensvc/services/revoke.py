@@ -1,6 +1,6 @@
 """Owns Revoke: ending a token, a session, a subject, a device or a client (RFC 7009)."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tokensvc.domain import bounds
 from tokensvc.domain.client import Permission
@@ -15,6 +15,7 @@ from tokensvc.domain.revoke import (
     end_subject,
 )
 from tokensvc.domain.session import Session
+from tokensvc.domain.value import value
 from tokensvc.domain.view import GRACE, View
 from tokensvc.ports import AccessTokens, Clock, RefreshTokens, Store, Unit
 from tokensvc.services.call import Call
@@ -23,28 +24,28 @@ from tokensvc.services.call import Call
 _CLOCK_SKEW = 60_000
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TokenTarget:
     """An access or refresh token."""
 
     token: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SessionTarget:
     """A session."""
 
     session_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SubjectTarget:
     """Everything of a subject."""
 
     subject: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class DeviceTarget:
     """Everything of a subject on one device."""
 
@@ -52,7 +53,7 @@ class DeviceTarget:
     device_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ClientTarget:
     """Everything issued for a client."""
 

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum, auto
 
 from tokensvc.domain import bounds
 from tokensvc.domain.client import Permission
 from tokensvc.domain.errors import Reason, RefusedError, invalid
 from tokensvc.domain.session import Session
+from tokensvc.domain.value import value
 from tokensvc.ports import Clock, SessionFilter, SessionRow, Store
 from tokensvc.services.call import Call
 from tokensvc.services.paging import page_size, page_token, place_in
@@ -24,7 +25,7 @@ class SessionState(Enum):
     EXPIRED = auto()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ListedSession:
     """A session and its state, as Refresh would decide."""
 
@@ -32,7 +33,7 @@ class ListedSession:
     state: SessionState
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SessionQuery:
     """Which sessions, and which page, not yet checked."""
 

@@ -1,14 +1,15 @@
 """Owns the parts of a snapshot of the revocation log that are kept for a moment, because many may begin together."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Final
+
+from tokensvc.domain.value import value
 
 MOST_BYTES: Final = 64 * 1024 * 1024
 _KEPT_FOR: Final = 30.0  # seconds
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class WrittenPart:
     """A part of a snapshot as watchers get it: what is in the log up to the revision `reached`."""
 

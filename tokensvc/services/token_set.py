@@ -1,18 +1,19 @@
 """Owns making the tokens of an answer: the signed access token and what is said beside it."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tokensvc.domain import base64url
 from tokensvc.domain.access_token import AccessToken, whole_second
 from tokensvc.domain.confirmation import BEARER
 from tokensvc.domain.session import Grant
+from tokensvc.domain.value import value
 from tokensvc.ports import AccessTokens, Randomness
 
 _TOKEN_ID_BYTES = 16
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TokenSet:
     """The answer of Issue, Refresh and Exchange (RFC 6749, 5.1; RFC 8693, 2.2.1); lifetimes in seconds."""
 

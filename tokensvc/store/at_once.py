@@ -6,7 +6,6 @@ it was read. If one is not, nothing has happened, and the batch is decided again
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, Generic, TypeVar
 
@@ -14,6 +13,7 @@ from sqlalchemy import BigInteger, Connection, FromClause, bindparam, select, tr
 
 from tokensvc.domain.refresh_token import is_session_id
 from tokensvc.domain.session import Session
+from tokensvc.domain.value import value
 from tokensvc.ports import Committed, Unit
 from tokensvc.store import schema
 from tokensvc.store.audit_chain import AuditWriter
@@ -30,7 +30,7 @@ T_co = TypeVar("T_co", covariant=True)
 _ID = schema.sessions.columns.keys().index("session_id")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class LastStatement(Generic[T_co]):
     """What is left to do of a batch: a `statement`, if anything is to be written, and the `answer` to make of its rows.
 

@@ -4,13 +4,13 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 from sqlalchemy import BigInteger, Row, Update, bindparam, insert, update
 
 from tokensvc.domain.effects import AuditEvent
+from tokensvc.domain.value import value
 from tokensvc.store import schema
 from tokensvc.store.dialects import Dialect, digest_text
 from tokensvc.store.exchanges import Exchanges
@@ -42,7 +42,7 @@ def follows(row: Row[Any], before: str) -> bool:
         return False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _End:
     """Where a chain ends."""
 
@@ -56,7 +56,7 @@ class _End:
         return {"own": self.chain, "known": self.position, "known_hash": self.hash, "at": last, "count": len(events)}
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Chained:
     """Events with their places: the parameters of `going_on`, and the rows to insert where that finds the end."""
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, bindparam, select
 from tokensvc.domain.client import Client
 from tokensvc.domain.keys import StoredKey
 from tokensvc.domain.revocation import EntryKind, LogEntry
+from tokensvc.domain.value import value
 from tokensvc.domain.view import GRACE, View
 from tokensvc.store import schema
 from tokensvc.store.client_rows import client_from
@@ -23,7 +24,7 @@ _LOG = schema.revocation_log
 _HEAD = select(schema.log_head.c.revision)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Tail:
     """What came after a revision: the entries, and what they concern as it is now.
 

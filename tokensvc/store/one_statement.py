@@ -1,6 +1,5 @@
 """Owns the one statement by which `store.at_once` writes a batch, or nothing of it: with WITH as PostgreSQL has it."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -23,6 +22,7 @@ from sqlalchemy import (
     update,
 )
 
+from tokensvc.domain.value import value
 from tokensvc.store import schema
 from tokensvc.store.audit_chain import going_on
 from tokensvc.store.dialects import Dialect
@@ -40,7 +40,7 @@ _CHANGES = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Parts:
     """What a statement writes besides the audit trail."""
 
