@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from tokensvc_client import Secret
+from tokensvc_client.testing import FakeClock, FakeTokenService
 
 ISSUER = "https://issuer.test"
 
@@ -51,7 +52,24 @@ def real(directory: Path) -> Iterator[Served]:
         loop.close()
 
 
-SERVERS: dict[str, Callable[[Path], AbstractContextManager[Served]]] = {"real": real}
+@contextmanager
+def fake(directory: Path) -> Iterator[Served]:
+    """The fake of `tokensvc_client.testing`, on a clock that goes as this program's."""
+    with FakeTokenService(NowClock(), issuer=ISSUER) as service:
+        service.add_client("operator", secret="operator-secret")
+        yield Served(service.target, ISSUER, Secret("operator", "operator-secret"))
+
+
+SERVERS: dict[str, Callable[[Path], AbstractContextManager[Served]]] = {"fake": fake, "real": real}
+
+
+class NowClock(FakeClock):
+    """Time that passes by itself."""
+
+    @property
+    def milliseconds(self) -> int:
+        """The present moment."""
+        return time.time_ns() // 1_000_000
 
 
 class _Now:
