@@ -122,7 +122,7 @@ def check_modelled(client: pb.Client) -> None:
     """Refuse a policy that the fake would not follow: what passes here must not fail at the service."""
     policy, binding = client.token_policy, client.token_policy.binding
     if (policy.rotation == pb.ROTATION_POLICY_PERIODIC) != bool(milliseconds_in(policy, "rotation_interval")):
-        raise invalid("token_policy.rotation_interval", "rotation periodic and rotation_interval go together")
+        raise invalid("client.token_policy.rotation_interval", "rotation periodic and rotation_interval go together")
     is_modelled = (
         policy.rotation in _ROTATIONS
         and policy.refresh_token_format in _FORMATS

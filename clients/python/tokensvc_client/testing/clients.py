@@ -37,8 +37,9 @@ _DEFAULTS: Final = {
 class Client:
     """A client as the contract describes it, and how it proves who it is.
 
-    Without a `secret` any will do; with it, the one before is good until `previous_until` as well. One that `is_open` may have what its policies leave empty: every scope, audience and
-    exchange. One of CreateClient is not: there an empty list is nothing, as in the service.
+    Without a `secret` any will do; with it the one before is good too, until `previous_until`. One that `is_open` may
+    have what its policies leave empty: every scope, audience and exchange. One of CreateClient is not: there an empty
+    list is nothing, as in the service.
     """
 
     message: pb.Client
