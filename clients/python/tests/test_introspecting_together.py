@@ -201,6 +201,15 @@ def test_the_service_refuses_a_bad_option_for_each(server: Served, flavour: Flav
     assert {(type(error), error.field) for error in errors} == {(InvalidRequestError, "min_revision")}
 
 
+def test_half_a_character_is_refused_alone(flavour: Flavour, script: Scripted) -> None:
+    """Who asks about a good token at the same time does not pay for it."""
+    script.script = truthful
+    client = flavour.client(script.address)
+    good, bad, fine = flavour.at_once(client, [asking(token) for token in ("good", "\ud800", "fine")])
+    assert isinstance(bad, InvalidRequestError)
+    assert (good.subject, fine.subject) == ("good", "fine")
+
+
 @pytest.mark.usefixtures("one_party")
 def test_each_keeps_its_own_deadline(flavour: Flavour, script: Scripted) -> None:
     """Who has little time is told in time, while the others wait on."""

@@ -76,13 +76,3 @@ def test_parts_of_a_request_are_named(flavour: Flavour, script: Scripted) -> Non
         with pytest.raises(InvalidRequestError) as caught:
             call()
         assert caught.value.field == path
-
-
-def test_tokens_of_a_shared_call_are_refused_alone(flavour: Flavour, script: Scripted) -> None:
-    """Who asks about a good token at the same time does not pay for it."""
-    client = flavour.client(script.address)
-    calls = [lambda client, token=token: client.introspect(token) for token in ("good", HALF, "fine")]
-    good, bad, fine = flavour.at_once(client, calls)
-    assert isinstance(bad, InvalidRequestError)
-    assert not good
-    assert not fine
