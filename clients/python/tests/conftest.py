@@ -1,20 +1,37 @@
-"""Fixtures of the client's suite: each test runs over both clients, and over every server that it can have."""
+"""Fixtures of the client's suite: each test runs over both clients, and against the fake and the service.
 
+What the fake leaves to the service by design stands in the files test_real_*.py, which are told to the service alone.
+"""
+
+import json
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
 
 import pytest
 from flavours import Flavour, flavour_of
+from holding import PEM, PUBLIC
 from scripted import Scripted, scripted
 from served import SERVERS, Served
-from tokensvc_client import Client, Permission, Secret, TokenClient, TokenPolicy
+from tokensvc_client import (
+    Assertion,
+    Client,
+    ClientAuthMethod,
+    ClientKeys,
+    Permission,
+    Secret,
+    TokenClient,
+    TokenPolicy,
+)
 
 _numbers = count(1)
 POLICY = TokenPolicy(scopes=("read", "write"), audiences=("api", "billing"))
 
 
-@pytest.fixture(scope="session", params=list(SERVERS))
+collect_ignore_glob = [] if "real" in SERVERS else ["test_real_*.py"]
+
+
+@pytest.fixture(scope="session", params=SERVERS)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server that runs for the whole suite: tests keep apart by clients and subjects of their own."""
     with SERVERS[request.param](tmp_path_factory.mktemp("server")) as served:
@@ -45,6 +62,20 @@ def register(server: Served) -> Callable[..., Secret]:
         with TokenClient(server.address, credentials=server.admin) as admin:
             created = admin.create_client(Client(f"client-{next(_numbers)}", **wanted))
         return Secret(created.client.client_id, created.client_secret)
+
+    return registered
+
+
+@pytest.fixture
+def key_holder(server: Served, subject: str) -> Callable[..., Assertion]:
+    """Registers a client that authenticates by assertions, and answers the credentials for it."""
+
+    def registered(**options: Any) -> Assertion:
+        keys = ClientKeys(jwks=json.dumps({"keys": [PUBLIC]}), algorithms=("ES256",))
+        method, may = ClientAuthMethod.PRIVATE_KEY_JWT, (Permission.INTROSPECT, Permission.ADMIN)
+        with TokenClient(server.address, credentials=server.admin) as admin:
+            admin.create_client(Client(f"holder-{subject}", auth_method=method, keys=keys, permissions=may))
+        return Assertion(f"holder-{subject}", PEM, issuer=server.issuer, **options)
 
     return registered
 

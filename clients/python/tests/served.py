@@ -1,7 +1,7 @@
 """Servers for the suite to call: each an address, and an administrator to register clients with.
 
-The real one runs in this process where the server is installed, unless the environment names one:
-TOKENSVC_TEST_ADDRESS, TOKENSVC_TEST_ISSUER, and an administrator's TOKENSVC_TEST_CLIENT_ID and _CLIENT_SECRET.
+The fake is always there. The real one runs in this process where the server is installed, unless the environment names
+one: TOKENSVC_TEST_ADDRESS, TOKENSVC_TEST_ISSUER, and an administrator's TOKENSVC_TEST_CLIENT_ID and _CLIENT_SECRET.
 """
 
 import asyncio
@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
-import pytest
 from tokensvc_client import Secret
+from tokensvc_client.testing import FakeClock, FakeTokenService
 
 ISSUER = "https://issuer.test"
 
@@ -36,7 +37,6 @@ def real(directory: Path) -> Iterator[Served]:
         secret = Secret(os.environ["TOKENSVC_TEST_CLIENT_ID"], os.environ["TOKENSVC_TEST_CLIENT_SECRET"])
         yield Served(address, os.environ["TOKENSVC_TEST_ISSUER"], secret)
         return
-    pytest.importorskip("tokensvc", reason="the server is not installed, and none is named by the environment")
     started: list[Served] = []
     is_there, is_over = threading.Event(), asyncio.Event()
     loop = asyncio.new_event_loop()
@@ -51,11 +51,29 @@ def real(directory: Path) -> Iterator[Served]:
         loop.close()
 
 
-SERVERS: dict[str, Callable[[Path], AbstractContextManager[Served]]] = {"real": real}
+@contextmanager
+def fake(_directory: Path) -> Iterator[Served]:
+    """The fake of `tokensvc_client.testing`, on a clock that goes as this program's."""
+    with FakeTokenService(_OfFake(), issuer=ISSUER) as service:
+        service.add_client("operator", secret="operator-secret")
+        yield Served(service.target, ISSUER, Secret("operator", "operator-secret"))
 
 
-class _Now:
-    """The server's clock, which goes as this program's."""
+SERVERS: dict[str, Callable[[Path], AbstractContextManager[Served]]] = {"fake": fake}
+if "TOKENSVC_TEST_ADDRESS" in os.environ or find_spec("tokensvc") is not None:
+    SERVERS["real"] = real
+
+
+class _OfFake(FakeClock):
+    """The fake's clock, which goes as this program's."""
+
+    @property
+    def milliseconds(self) -> int:
+        return time.time_ns() // 1_000_000
+
+
+class _OfService:
+    """The same for the service."""
 
     @property
     def now(self) -> int:
@@ -70,7 +88,7 @@ async def _serve(directory: Path, started: list[Served], is_there: threading.Eve
     from tokensvc.domain.client import Permission
 
     try:
-        async with running_service(directory, memory=True, clock=_Now(), issuer=ISSUER) as service:
+        async with running_service(directory, memory=True, clock=_OfService(), issuer=ISSUER) as service:
             admin = await service.caller("operator", permissions=frozenset(Permission))
             started.append(Served(f"127.0.0.1:{service.port}", ISSUER, Secret(admin.client_id, admin.secret)))
             is_there.set()

@@ -2,7 +2,6 @@
 
 import base64
 import json
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -10,33 +9,21 @@ import grpc
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from flavours import Flavour
+from holding import JWK, KEY, PEM, PUBLIC
 from scripted import Answer, Asked, Refusal, Scripted
 from served import Served
 from tokensvc_client import (
     Assertion,
-    AuditFilter,
-    Client,
-    ClientAuthMethod,
-    ClientKeys,
-    Permission,
     Retries,
     Secret,
     Supplied,
     Tls,
-    TokenClient,
     UnauthenticatedError,
 )
 from tokensvc_pb.v1 import key_service_pb2
 
-KEY = ec.generate_private_key(ec.SECP256R1())
-PEM = KEY.private_bytes(
-    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-).decode()
-JWK = {**jwt.get_algorithm_by_name("ES256").to_jwk(KEY, as_dict=True), "kid": "k-1"}
-PUBLIC = {**jwt.get_algorithm_by_name("ES256").to_jwk(KEY.public_key(), as_dict=True), "kid": "k-1"}
-PUBLIC.pop("key_ops", None)
 UNKNOWN = Refusal(grpc.StatusCode.UNAUTHENTICATED, "CALLER_UNAUTHENTICATED")
 
 
@@ -53,20 +40,6 @@ class Clock:
 def assertion(**options: Any) -> Assertion:
     """Credentials of the client "bff"."""
     return Assertion("bff", PEM, **{"issuer": "https://issuer.test", **options})
-
-
-@pytest.fixture
-def key_holder(server: Served, subject: str) -> Callable[..., Assertion]:
-    """Registers a client that authenticates by assertions, and answers the credentials for it."""
-
-    def registered(**options: Any) -> Assertion:
-        keys = ClientKeys(jwks=json.dumps({"keys": [PUBLIC]}), algorithms=("ES256",))
-        method, may = ClientAuthMethod.PRIVATE_KEY_JWT, (Permission.INTROSPECT, Permission.ADMIN)
-        with TokenClient(server.address, credentials=server.admin) as admin:
-            admin.create_client(Client(f"holder-{subject}", auth_method=method, keys=keys, permissions=may))
-        return Assertion(f"holder-{subject}", PEM, issuer=server.issuer, **options)
-
-    return registered
 
 
 def test_a_secret_is_sent_form_encoded() -> None:
@@ -158,26 +131,6 @@ def test_a_kept_assertion_serves_many_calls(server: Served, flavour: Flavour, ke
     first = credentials.authorization()
     assert not any(client.introspect("nonsense") for _ in range(3))
     assert credentials.authorization() == first
-
-
-def test_another_connection_gets_another_assertion(server: Served, flavour: Flavour, key_holder: Any) -> None:
-    """What was used on one connection is refused on another: the call is made again with a new one."""
-    credentials = key_holder()
-    first, second = (flavour.client(server.address, credentials=credentials) for _ in range(2))
-    assert not first.introspect("nonsense")
-    shown = credentials.authorization()
-    assert not second.introspect("nonsense")
-    assert credentials.authorization() != shown
-    assert not first.introspect("nonsense")
-
-
-def test_a_stream_gets_another_assertion_too(server: Served, flavour: Flavour, key_holder: Any, subject: str) -> None:
-    """A stream that is refused for its connection is begun again by itself."""
-    credentials = key_holder()
-    first, second = (flavour.client(server.address, credentials=credentials) for _ in range(2))
-    first.flag_subject(subject)
-    with second.watch_audit_events(filter=AuditFilter(subject=subject), after_sequence=1) as events:
-        assert next(events).subject == subject
 
 
 def test_a_caller_that_is_not_known_is_told(server: Served, flavour: Flavour) -> None:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import grpc
@@ -176,6 +177,37 @@ def test_a_token_that_is_refused_alone_spoils_nothing(flavour: Flavour, script: 
     )
     assert [first.subject, second.subject, fourth.subject] == ["a", "b", "c"]
     assert isinstance(third, InvalidRequestError)
+
+
+@pytest.mark.usefixtures("one_party")
+@pytest.mark.parametrize("field", ["max_staleness", "min_revision"])
+def test_what_all_ask_for_alike_is_refused_once(flavour: Flavour, script: Scripted, field: str) -> None:
+    """A bad option is no token's fault: no smaller batch would fare better, so none is tried."""
+    refusal = Refusal(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST", field)
+    client, gate = flavour.client(script.address), Gate(lambda asked: refusal)
+    script.script = gate
+    gate.open_when(lambda: waiting_of(client) == 7)
+    calls = [asking(token, max_staleness=timedelta(days=9)) for token in "abcdefgh"]
+    errors = flavour.at_once(client, calls, then=lambda: script.wait_for(1))
+    assert {(type(error), error.field) for error in errors} == {(InvalidRequestError, field)}
+    assert len({id(error) for error in errors}) == 8
+    assert script.methods == ["Introspect", "BatchIntrospect"]
+
+
+def test_the_service_refuses_a_bad_option_for_each(server: Served, flavour: Flavour, register: Any) -> None:
+    """Whoever asks alone or with others is told which one it is."""
+    client = flavour.client(server.address, credentials=register())
+    errors = flavour.at_once(client, [asking(f"token-{number}", min_revision=-1) for number in range(24)])
+    assert {(type(error), error.field) for error in errors} == {(InvalidRequestError, "min_revision")}
+
+
+def test_half_a_character_is_refused_alone(flavour: Flavour, script: Scripted) -> None:
+    """Who asks about a good token at the same time does not pay for it."""
+    script.script = truthful
+    client = flavour.client(script.address)
+    good, bad, fine = flavour.at_once(client, [asking(token) for token in ("good", "\ud800", "fine")])
+    assert isinstance(bad, InvalidRequestError)
+    assert (good.subject, fine.subject) == ("good", "fine")
 
 
 @pytest.mark.usefixtures("one_party")

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from flavours import Flavour
+from served import Served
 from tokensvc_client import (
     AuditFilter,
     Client,
@@ -151,6 +153,19 @@ def test_a_refused_stream_says_why(bff: Any) -> None:
     """The first step of a stream fails as a call does."""
     with bff.watch_audit_events() as events, pytest.raises(PermissionDeniedError):
         next(events)
+
+
+def test_a_token_is_exchanged(server: Served, flavour: Flavour, register: Any, subject: str) -> None:
+    """For a narrower one for the next service, which ends with the one that it was made from."""
+    trades = ExchangePolicy(subject_clients=("*",), audiences=("billing",))
+    client = flavour.client(server.address, credentials=register(exchange_policy=trades))
+    issued = client.issue(subject=subject, scopes=["read", "write"])
+    exchanged = client.exchange(issued.access_token, audiences=["billing"], scopes=["read"])
+    said = client.introspect(exchanged.access_token)
+    assert (said.subject, said.audiences, said.scopes) == (subject, ("billing",), ("read",))
+    assert said.actor["client_id"] == said.client_id
+    client.revoke(token=issued.access_token)
+    assert not client.introspect(exchanged.access_token)
 
 
 def test_an_exchange_is_refused_for_a_token_that_is_not_active(bff: Any) -> None:

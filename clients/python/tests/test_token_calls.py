@@ -140,6 +140,16 @@ def test_refusals_name_reason_and_field(bff: Any, subject: str) -> None:
         bff.refresh(bff.issue(subject=subject).refresh_token, client_id="another")
 
 
+def test_revocations_are_watched(bff: Any, subject: str) -> None:
+    """From a snapshot, and on from any revision; what is revoked meanwhile is among it."""
+    with bff.watch_revocations() as steps:
+        known = next(step for step in steps if step.looked_at is not None)
+    change = bff.revoke(subject=subject, reason="gone")
+    with bff.watch_revocations(from_revision=known.revision) as steps:
+        revoked = next(one for step in steps for one in step.revocations if one.subject == subject)
+    assert (revoked.reason, revoked.revision) == ("gone", change.revision)
+
+
 def test_the_context_of_a_refresh_is_sent(bff: Any, subject: str) -> None:
     """Where the request came from is kept with the session."""
     issued = bff.issue(subject=subject, context=ClientContext("192.0.2.1", "app/1", "Lyon, FR"))

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 import grpc
 from tokensvc_pb.v1 import token_service_pb2 as pb
@@ -16,6 +17,8 @@ from tokensvc_client.errors import DeadlineExceededError, InternalError, Invalid
 from tokensvc_client.transport import Signal
 from tokensvc_client.values.plain import read, write
 from tokensvc_client.values.tokens import Introspection
+
+_TOKENS: Final = "tokens"  # the field of a BatchIntrospect
 
 
 @dataclass(frozen=True)
@@ -68,12 +71,9 @@ class Introspector:
     async def _outcomes(self, tokens: Sequence[str], freshness: Freshness, deadline: float | None) -> Sequence[Outcome]:
         try:
             return await self._introspections(tokens, freshness, deadline)
-        except InvalidRequestError as error:
-            if len(tokens) == 1:
-                return [error]
         except TokenServiceError as error:
-            return [copy.copy(error) for _ in tokens]  # each raises one of its own
-        # No token alone is refused: all together would make too long an answer.
+            if len(tokens) == 1 or not _may_be_of_some(error):
+                return [copy.copy(error) for _ in tokens]  # each raises one of its own
         middle = len(tokens) // 2
         first = await self._outcomes(tokens[:middle], freshness, deadline)
         return [*first, *await self._outcomes(tokens[middle:], freshness, deadline)]
@@ -94,6 +94,14 @@ class Introspector:
             if result.active:
                 result.revision = answer.revision
         return answer.results
+
+
+def _may_be_of_some(error: TokenServiceError) -> bool:
+    """Whether fewer tokens might fare better: all together would make too long an answer, or one of them is bad.
+
+    Where another field is named it is an option that all ask for alike.
+    """
+    return isinstance(error, InvalidRequestError) and (not error.field or error.field.startswith(_TOKENS))
 
 
 async def _wait(signal: Signal, deadline: float | None) -> None:

@@ -85,6 +85,7 @@ def test_the_public_keys_are_for_everybody(fake: FakeTokenService) -> None:
 
 
 def test_what_the_fake_does_not_offer_says_so(bff: Dialled) -> None:
-    """Methods that it leaves out are refused as the contract says."""
-    call = refused(lambda: bff.RotateClientSecret(clients_pb.RotateClientSecretRequest(client_id="bff")))
+    """What it leaves out is refused as the contract says."""
+    sealing = keys_pb.RotateKeyRequest(purpose=keys_pb.KEY_PURPOSE_REFRESH_MAC)
+    call = refused(lambda: bff.RotateKey(sealing))
     assert call == (grpc.StatusCode.UNIMPLEMENTED, "NOT_IMPLEMENTED", 0)

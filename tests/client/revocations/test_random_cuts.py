@@ -98,7 +98,7 @@ class World:
             passed = 0.0 if is_first else looked_at - self.looked_at
             self.slack_of_stream = min(self.slack_of_stream + passed * DRIFT, self.now - looked_at)
             self.looked_at, self.is_first = looked_at, False
-        goes_on = self.following.receive(message, self.now, NOW)
+        goes_on = self.following.receive(message, self.now)
         if self.following.synchronised_at != before:
             self.slack = self.slack_of_stream
         return goes_on
@@ -144,7 +144,7 @@ def test_nothing_is_missed_over_ten_thousand_cuts() -> None:
 def _let_it_catch_up(world: World) -> None:
     """When the network is good again, the view has all there is."""
     for message, _ in world.stream(world.following.begin(world.now)):
-        world.following.receive(message, world.now, NOW)
+        world.following.receive(message, world.now)
         if message.HasField("looked_at"):
             break
     assert world.following.revision == len(world.log)

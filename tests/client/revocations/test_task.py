@@ -48,6 +48,22 @@ async def test_a_lost_stream_is_gone_on_with() -> None:
         assert feed.revision == 6
 
 
+async def test_too_many_revocations_are_not_followed(caplog: pytest.LogCaptureFixture) -> None:
+    """Verifiers are told that nothing is known, operators why; the log is tried again, from a snapshot."""
+    source = AsyncFakeSource()
+    async with AsyncRevocationFeed(source, patience=PATIENCE, most=1) as feed:
+        first = await source.next()
+        first.say(snapshot())
+        await feed.wait_until_fresh(10)
+        first.say(told(*(revocation(number, token_id=f"jti-{number}") for number in (6, 7)), revision=7, looked_at=NOW))
+        assert (await source.next()).from_revision == 0
+        assert first.is_cancelled
+        assert feed.staleness == float("inf")
+    assert ("ERROR", "revocations are not known: there are more than 1 live revocations") in {
+        (record.levelname, record.getMessage()) for record in caplog.records
+    }
+
+
 async def test_it_outlives_what_nobody_foresaw() -> None:
     """Credentials from a file that is not there for a moment, or a message that cannot be kept: it comes back."""
     source = AsyncFakeSource()

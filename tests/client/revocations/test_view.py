@@ -119,7 +119,7 @@ def test_expired_entries_are_forgotten_in_small_steps() -> None:
 
 
 def test_what_is_within_its_grace_is_kept() -> None:
-    """A clock that is set back by an hour or two revives nothing."""
+    """Who judges tokens by a clock that is an hour or two behind the server's misses nothing."""
     view = RevocationView()
     view.apply(revocation(1, token_id="old", expires_at=NOW))
     for _ in range(256):

@@ -96,6 +96,55 @@ def test_between_attempts_there_is_a_pause() -> None:
     assert [issuer.at(80.5), issuer.at(80.5)] == ["1", "3"]
 
 
+def times_of_attempts(issuer: Issuer, until: int) -> list[float]:
+    """When the service was asked, by somebody who wants a token each tenth of a second and gets none."""
+    issuer.is_overloaded = True
+    asked: list[float] = []
+    for tenth in range(until * 10):
+        before = issuer.issued
+        with pytest.raises(OverloadedError):
+            issuer.at(tenth / 10)
+        asked += [tenth / 10] * (issuer.issued - before)
+    return asked
+
+
+def test_without_a_token_the_service_is_asked_less_and_less() -> None:
+    """Who comes in between gets the failure that is remembered; it is ten seconds old at most."""
+    asked = times_of_attempts(Issuer(chance=1.0), until=60)
+    assert asked == pytest.approx([0, 1, 3, 7, 15, 25, 35, 45, 55])
+
+
+def test_chance_spreads_those_who_fail_together() -> None:
+    """A pause is by chance down to half as long."""
+    assert times_of_attempts(Issuer(chance=0.0), until=8) == pytest.approx([0, 0.5, 1.5, 3.5, 7.5])
+
+
+def test_a_failure_is_forgotten_with_the_next_token() -> None:
+    """Then there is a token for all, and the next failure is paused for as shortly as the first."""
+    issuer = Issuer(chance=1.0)
+    times_of_attempts(issuer, until=20)
+    issuer.is_overloaded = False
+    assert issuer.at(25) == str(issuer.issued)
+    issuer.is_overloaded = True
+    for moment, attempts in ((121, 1), (121.9, 0), (122, 1)):
+        before = issuer.issued
+        with pytest.raises(OverloadedError):
+            issuer.at(moment)
+        assert issuer.issued - before == attempts
+
+
+def test_a_token_that_is_dropped_meanwhile_is_not_asked_for_at_once() -> None:
+    """A failed renewal counts for those too whose token was refused."""
+    issuer = Issuer(chance=1.0)
+    first = issuer.at(0)
+    issuer.is_overloaded = True
+    assert issuer.at(90) == first
+    assert issuer.renewal.drop(first)
+    with pytest.raises(OverloadedError):
+        issuer.at(90.5)
+    assert issuer.issued == 2
+
+
 def test_at_the_end_the_failure_is_told() -> None:
     """Who has no token any more learns why."""
     issuer = Issuer()

@@ -102,7 +102,7 @@ class Scene:
         revision = self.following.revision + len(revocations)
         looked_at = NOW - 100.0 + self.elapsed
         message = told(*revocations, revision=revision, looked_at=looked_at, keys_changed=keys_changed)
-        self.following.receive(message, self.elapsed, looked_at)
+        self.following.receive(message, self.elapsed)
 
     def revoke(self, **target: Any) -> None:
         """The feed is told of a revocation."""

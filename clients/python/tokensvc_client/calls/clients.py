@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from google.protobuf.field_mask_pb2 import FieldMask
 from tokensvc_pb.v1 import client_service_pb2 as pb
 
 from tokensvc_client import rpcs
@@ -26,7 +25,7 @@ class ClientCalls:
 
     async def get_client(self, client_id: str, *, timeout: float | None = None) -> Client:
         """One client. Fails with ClientNotFoundError."""
-        request = pb.GetClientRequest(client_id=client_id)
+        request = write(pb.GetClientRequest(), {"client_id": client_id})
         answer = await self._caller.call(rpcs.GET_CLIENT, request, self._caller.deadline(timeout))
         return read(Client, answer.client)
 
@@ -34,7 +33,7 @@ class ClientCalls:
         self, *, page_size: int = 0, page_token: str = "", timeout: float | None = None
     ) -> ClientPage:
         """A page of all clients in the order of their ids: 1 to 1,000 of them, 100 if it is not said."""
-        request = pb.ListClientsRequest(page_size=page_size, page_token=page_token)
+        request = write(pb.ListClientsRequest(), {"page_size": page_size, "page_token": page_token})
         answer = await self._caller.call(rpcs.LIST_CLIENTS, request, self._caller.deadline(timeout))
         return read(ClientPage, answer)
 
@@ -42,13 +41,14 @@ class ClientCalls:
         self, client: Client, *, update_mask: Sequence[str], timeout: float | None = None
     ) -> Client:
         """Change what `update_mask` names, such as "token_policy.max_sessions". Fails with ClientNotFoundError."""
-        request = write(pb.UpdateClientRequest(update_mask=FieldMask(paths=update_mask)), {"client": client})
+        request = write(pb.UpdateClientRequest(), {"client": client})
+        write(request.update_mask, {"paths": update_mask}, "update_mask.")
         answer = await self._caller.call(rpcs.UPDATE_CLIENT, request, self._caller.deadline(timeout))
         return read(Client, answer.client)
 
     async def delete_client(self, client_id: str, *, timeout: float | None = None) -> Change:
         """Delete a client and end everything issued for it. Fails with ClientNotFoundError."""
-        request = pb.DeleteClientRequest(client_id=client_id)
+        request = write(pb.DeleteClientRequest(), {"client_id": client_id})
         answer = await self._caller.call(rpcs.DELETE_CLIENT, request, self._caller.deadline(timeout))
         return read(Change, answer)
 

@@ -29,21 +29,22 @@ class SessionCalls:
         timeout: float | None = None,
     ) -> SessionPage:
         """A page of the sessions of a subject or a client, newest first: 1 to 1,000 of them, 100 if it is not said."""
-        request = pb.ListSessionsRequest(
-            subject=subject,
-            client_id=client_id,
-            device_id=device_id,
-            include_ended=include_ended,
-            page_size=page_size,
-            page_token=page_token,
-            current_session_id=current_session_id,
-        )
+        fields = {
+            "subject": subject,
+            "client_id": client_id,
+            "device_id": device_id,
+            "include_ended": include_ended,
+            "page_size": page_size,
+            "page_token": page_token,
+            "current_session_id": current_session_id,
+        }
+        request = write(pb.ListSessionsRequest(), fields)
         answer = await self._caller.call(rpcs.LIST_SESSIONS, request, self._caller.deadline(timeout))
         return read(SessionPage, answer)
 
     async def get_session(self, session_id: str, *, timeout: float | None = None) -> Session:
         """One session. Fails with SessionNotFoundError, also for one that this program may not see."""
-        request = pb.GetSessionRequest(session_id=session_id)
+        request = write(pb.GetSessionRequest(), {"session_id": session_id})
         answer = await self._caller.call(rpcs.GET_SESSION, request, self._caller.deadline(timeout))
         return read(Session, answer.session)
 
@@ -57,6 +58,6 @@ class SessionCalls:
 
     async def unflag_subject(self, subject: str, *, reason: str = "", timeout: float | None = None) -> Change:
         """Take the mark away."""
-        request = pb.UnflagSubjectRequest(subject=subject, reason=reason)
+        request = write(pb.UnflagSubjectRequest(), {"subject": subject, "reason": reason})
         answer = await self._caller.call(rpcs.UNFLAG_SUBJECT, request, self._caller.deadline(timeout))
         return read(Change, answer)

@@ -58,20 +58,25 @@ class TokenCalls:
         timeout: float | None = None,
     ) -> Tokens:
         """Start a session: an access token and a refresh token. Repeated only where there is an `idempotency_key`."""
-        plain = pb.IssueRequest(
-            subject=subject,
-            client_id=client_id,
-            scopes=scopes,
-            audiences=audiences,
-            access_only=access_only,
-            acr=acr,
-            amr=amr,
-            credential_version=credential_version,
-            idempotency_key=idempotency_key,
-        )
-        parts = {"device": device, "context": context, "confirmation": confirmation, "claims": claims}
-        times = {"access_ttl": access_ttl, "refresh_ttl": refresh_ttl, "auth_time": auth_time}
-        request = write(plain, {**parts, **times})
+        fields = {
+            "subject": subject,
+            "client_id": client_id,
+            "scopes": scopes,
+            "audiences": audiences,
+            "access_only": access_only,
+            "device": device,
+            "context": context,
+            "confirmation": confirmation,
+            "access_ttl": access_ttl,
+            "refresh_ttl": refresh_ttl,
+            "auth_time": auth_time,
+            "acr": acr,
+            "amr": amr,
+            "claims": claims,
+            "credential_version": credential_version,
+            "idempotency_key": idempotency_key,
+        }
+        request = write(pb.IssueRequest(), fields)
         deadline = self._caller.deadline(timeout)
         answer = await self._caller.call(rpcs.ISSUE, request, deadline, is_repeatable=bool(idempotency_key))
         return read(Tokens, answer)
@@ -94,15 +99,17 @@ class TokenCalls:
         Repeated, unless it comes with a proof: that works once. Where BindingMismatchError has a `dpop_nonce`, a proof
         with that nonce may succeed.
         """
-        plain = pb.RefreshRequest(
-            refresh_token=refresh_token,
-            client_id=client_id,
-            scopes=scopes,
-            audiences=audiences,
-            device_id=device_id,
-            credential_version=credential_version,
-        )
-        request = write(plain, {"context": context, "dpop": dpop})
+        fields = {
+            "refresh_token": refresh_token,
+            "client_id": client_id,
+            "scopes": scopes,
+            "audiences": audiences,
+            "device_id": device_id,
+            "context": context,
+            "credential_version": credential_version,
+            "dpop": dpop,
+        }
+        request = write(pb.RefreshRequest(), fields)
         answer = await self._caller.call(
             rpcs.REFRESH, request, self._caller.deadline(timeout), is_repeatable=dpop is None
         )
@@ -135,8 +142,8 @@ class TokenCalls:
         }
         if sum(target is not None for target in targets.values()) != 1:
             raise ValueError("revoke: exactly one of token, session_id, subject, device and client_id is needed")
-        plain = pb.RevokeRequest(token_type_hint=token_type_hint, reason=reason)
-        request = write(plain, {**targets, "issued_before": issued_before})
+        fields = {"token_type_hint": token_type_hint, "reason": reason, "issued_before": issued_before}
+        request = write(pb.RevokeRequest(), targets | fields)
         answer = await self._caller.call(rpcs.REVOKE, request, self._caller.deadline(timeout))
         return read(Change, answer)
 
@@ -161,14 +168,16 @@ class TokenCalls:
         deadline = self._caller.deadline(timeout)
         if not (required_scopes or audience or dpop) and may_travel(token):
             return await self._introspector.ask(token, min_revision, max_staleness, deadline)
-        plain = pb.IntrospectRequest(
-            token=token,
-            token_type_hint=token_type_hint,
-            required_scopes=required_scopes,
-            audience=audience,
-            min_revision=min_revision,
-        )
-        request = write(plain, {"max_staleness": max_staleness, "dpop": dpop})
+        fields = {
+            "token": token,
+            "token_type_hint": token_type_hint,
+            "required_scopes": required_scopes,
+            "audience": audience,
+            "min_revision": min_revision,
+            "max_staleness": max_staleness,
+            "dpop": dpop,
+        }
+        request = write(pb.IntrospectRequest(), fields)
         answer = await self._caller.call(rpcs.INTROSPECT, request, deadline, is_repeatable=dpop is None)
         return read(Introspection, answer)
 
@@ -181,8 +190,8 @@ class TokenCalls:
         timeout: float | None = None,
     ) -> BatchIntrospection:
         """Tell what each of up to 1,000 tokens says, all at one state of the service."""
-        plain = pb.BatchIntrospectRequest(tokens=tokens, min_revision=min_revision)
-        request = write(plain, {"max_staleness": max_staleness})
+        fields = {"tokens": tokens, "min_revision": min_revision, "max_staleness": max_staleness}
+        request = write(pb.BatchIntrospectRequest(), fields)
         answer = await self._caller.call(rpcs.BATCH_INTROSPECT, request, self._caller.deadline(timeout))
         return read(BatchIntrospection, answer)
 
@@ -197,10 +206,14 @@ class TokenCalls:
         timeout: float | None = None,
     ) -> ExchangedToken:
         """Trade an access token for a narrower one for the next service (RFC 8693)."""
-        plain = pb.ExchangeRequest(
-            subject_token=subject_token, actor_token=actor_token, audiences=audiences, scopes=scopes
-        )
-        request = write(plain, {"access_ttl": access_ttl})
+        fields = {
+            "subject_token": subject_token,
+            "actor_token": actor_token,
+            "audiences": audiences,
+            "scopes": scopes,
+            "access_ttl": access_ttl,
+        }
+        request = write(pb.ExchangeRequest(), fields)
         answer = await self._caller.call(rpcs.EXCHANGE, request, self._caller.deadline(timeout))
         return read(ExchangedToken, answer)
 

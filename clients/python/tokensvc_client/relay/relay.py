@@ -11,7 +11,7 @@ import grpc
 
 from tokensvc_client.blocking import blocking
 from tokensvc_client.clients import AsyncTokenClient, TokenClient
-from tokensvc_client.errors import InvalidRequestError, OverloadedError, TokenServiceError
+from tokensvc_client.errors import OverloadedError, TokenServiceError
 from tokensvc_client.flights import Begin, Flight, TaskFlight, ThreadFlight
 from tokensvc_client.relay.actions import refused
 from tokensvc_client.relay.kept import KeptAnswers
@@ -71,9 +71,6 @@ class Relaying:
             return found if isinstance(found, Tokens) else await found.outcome(timeout)
         except TokenServiceError as error:
             raise refused(error, has_proof=dpop is not None) from error
-        except UnicodeEncodeError as error:  # half a character, as JSON may bring it
-            malformed = _malformed(request, error)
-            raise refused(malformed, has_proof=dpop is not None) from malformed
 
     def _answer_or_flight(self, request: RefreshRequest) -> Tokens | Flight[Tokens]:
         key = request.digest
@@ -112,12 +109,6 @@ class Relaying:
             credential_version=request.credential_version,
             **more,
         )
-
-
-def _malformed(request: RefreshRequest, error: UnicodeEncodeError) -> InvalidRequestError:
-    """What the service would say of a text that cannot be sent. It repeats nothing of it, as `error` does."""
-    fields = ("refresh_token",) if error.object == request.refresh_token else ()
-    return InvalidRequestError("a text is no Unicode", code=grpc.StatusCode.INVALID_ARGUMENT, fields=fields)
 
 
 class AsyncRefreshRelay(Relaying):

@@ -13,6 +13,13 @@
   messages are under way, a network's latency.
 - If the server's clock is set forward, no look counts as made later than its message came; if it is set back, the
   stream is asked for anew.
+
+**What has expired?** The same looks say, because the server sets the ends of its entries; but the moment that counts
+goes on as the clock of this process does, which is never set, and is put back alone. So no clock that is wrong for a
+while, here or there, has an entry forgotten that some token still needs.
+
+**How much is known?** At most so many entries, of the view and of a snapshot under way each. A log that has more is not
+followed: nothing counts as known then.
 """
 
 import math
@@ -31,17 +38,25 @@ _LONG: Final = (
 )
 _SWEEP: Final = 1.0  # seconds between two steps of forgetting
 _FROM_A_SNAPSHOT: Final = 0
+_MOST_DOUBLINGS: Final = 30
+MOST_ENTRIES: Final = 5_000_000
+"""Revocations that are followed unless more are wanted: about 250 MB, twice that while a snapshot replaces a view."""
 
 
 class BrokenStreamError(Exception):
     """The stream says what cannot follow what it has said before."""
 
 
+class TooManyError(Exception):
+    """There are more live revocations than may be kept here."""
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How long is waited, in seconds: before trying again (`first`, then longer, at most `longest`), and in `silence`.
 
-    A stream on which nothing came for as long as `silence` is taken for dead: that should be several heartbeats.
+    A stream on which nothing came for as long as `silence` is taken for dead: that should be several heartbeats. One
+    that has lived for as long is taken for sound, so that the wait after it is the first again.
     """
 
     first: float = 0.1
@@ -52,14 +67,16 @@ class Patience:
 class Following:
     """What is known, and what to ask for next. One thread or task calls `begin`, `receive` and `lost`; any may read.
 
-    `view` is never missing something that was answered before `synchronised_at`. Before the first snapshot is complete
-    that is minus infinity. `key_changes` counts how often the signing keys may have changed.
+    `view` is never missing something that was answered before `synchronised_at`. That is minus infinity before the
+    first snapshot is complete, and while there are more than `most` entries. `key_changes` counts how often the signing
+    keys may have changed.
     """
 
-    def __init__(self, random: Callable[[], float], patience: Patience) -> None:
+    def __init__(self, random: Callable[[], float], patience: Patience, most: int = MOST_ENTRIES) -> None:
         """`random` answers numbers from 0 to 1."""
         self._random = random
         self._patience = patience
+        self._most = most
         self.view = RevocationView()
         self.revision = 0
         self.synchronised_at = -math.inf
@@ -70,6 +87,7 @@ class Following:
         self._anew = True
         self._looks: _Looks | None = None
         self._swept_at = -math.inf
+        self._ahead = math.inf  # of the server's clock, at least, for what has expired
 
     def begin(self, now: float) -> int:
         """A stream is asked for `now`: the revision that it has to go on from."""
@@ -81,14 +99,18 @@ class Following:
         self._snapshot = None
         return self.revision
 
-    def receive(self, message: pb.WatchRevocationsResponse, now: float, epoch_now: float) -> bool:
-        """A message came `now`; `epoch_now` is the same moment in seconds since the epoch, for what has expired.
+    def receive(self, message: pb.WatchRevocationsResponse, now: float) -> bool:
+        """A message came `now`.
 
-        Answers whether to go on reading; if not, the stream is to be cancelled. Fails with BrokenStreamError or
-        NotUnderstoodError. In all three cases `lost` is to be told.
+        Answers whether to go on reading; if not, the stream is to be cancelled. Fails with BrokenStreamError,
+        TooManyError or NotUnderstoodError. In all four cases `lost` is to be told.
         """
         self._heard_at = now
+        if now - self._begun_at >= self._patience.silence:
+            self._failures = 0
         view = self.view if self._snapshot is None else self._snapshot
+        if view.size + len(message.revocations) > self._most:
+            self._give_up()
         for revocation in message.revocations:
             view.apply(revocation)
         if message.HasField("looked_at"):
@@ -97,8 +119,14 @@ class Following:
             self._go_on(message)
         if now - self._swept_at >= _SWEEP:
             self._swept_at = now
-            self.view.forget(epoch_now)
+            self.view.forget(now + self._ahead)
         return self._looks is None or self._looks.is_close
+
+    def _give_up(self) -> None:
+        """The view stays, for those who judge by it at this moment, but nothing counts as known any more."""
+        self.synchronised_at = -math.inf
+        self._snapshot, self._anew, self._failures = None, True, _MOST_DOUBLINGS
+        raise TooManyError(f"there are more than {self._most} live revocations")
 
     def _go_on(self, message: pb.WatchRevocationsResponse) -> None:
         """A part of more, which has no revision yet if it is of a snapshot."""
@@ -119,7 +147,8 @@ class Following:
         if message.keys_changed or is_snapshot:
             self.key_changes += 1
         self.view, self.revision = view, message.revision
-        self._snapshot, self._anew, self._failures = None, False, 0
+        self._ahead = min(looked_at - now, math.inf if is_snapshot else self._ahead)
+        self._snapshot, self._anew = None, False
         self.synchronised_at = max(synchronised_at, self.synchronised_at)
 
     def lost(self, *, refused: bool = False) -> float:
@@ -129,7 +158,7 @@ class Following:
         complete, and ages.
         """
         self._anew = self._anew or refused
-        wait = min(self._patience.first * 2.0 ** min(self._failures, 30), self._patience.longest)
+        wait = min(self._patience.first * 2.0 ** min(self._failures, _MOST_DOUBLINGS), self._patience.longest)
         self._failures += 1
         return wait * (0.5 + self._random() / 2)
 

@@ -2,14 +2,19 @@
 
 import asyncio
 import random
-import time
 from logging import getLogger
 from types import TracebackType
 from typing import Final, Self
 
 from tokensvc_client.revocations.clocks import Clock, elapsed
 from tokensvc_client.revocations.feed import Feed
-from tokensvc_client.revocations.following import BrokenStreamError, Following, Patience
+from tokensvc_client.revocations.following import (
+    MOST_ENTRIES,
+    BrokenStreamError,
+    Following,
+    Patience,
+    TooManyError,
+)
 from tokensvc_client.revocations.source import AsyncRevocationSource, AsyncRevocationStream, StreamLostError
 from tokensvc_client.revocations.view import NotUnderstoodError
 
@@ -25,11 +30,11 @@ class AsyncRevocationFeed(Feed):
         *,
         patience: Patience = Patience(),  # noqa: B008 - frozen
         clock: Clock = elapsed,
-        epoch_clock: Clock = time.time,
+        most: int = MOST_ENTRIES,
     ) -> None:
-        super().__init__(Following(random.random, patience), clock)
+        """More than `most` live revocations are not followed: it is infinitely stale then, and says so in the log."""
+        super().__init__(Following(random.random, patience, most), clock)
         self._source = source
-        self._epoch_clock = epoch_clock
         self._changed = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
 
@@ -73,6 +78,8 @@ class AsyncRevocationFeed(Feed):
             _log.warning("nothing came on the stream of revocations")
         except (BrokenStreamError, NotUnderstoodError) as error:
             _log.warning("the stream of revocations makes no sense: %s", error)
+        except TooManyError as error:
+            _log.error("revocations are not known: %s", error)
         except Exception:  # noqa: BLE001 - without this task verifiers would accept nothing ever after
             _log.exception("the stream of revocations cannot be followed")
         return False
@@ -85,7 +92,7 @@ class AsyncRevocationFeed(Feed):
                     message = await anext(messages, None)
                 if message is None:
                     return
-                goes_on = self._following.receive(message, self._clock(), self._epoch_clock())
+                goes_on = self._following.receive(message, self._clock())
                 async with self._changed:
                     self._changed.notify_all()
                 if not goes_on:

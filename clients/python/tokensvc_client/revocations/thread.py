@@ -1,7 +1,6 @@
 """Owns following the stream of revocations in a thread, and a second one that notices when nothing comes any more."""
 
 import random
-import time
 from logging import getLogger
 from threading import Condition, Event, Thread
 from types import TracebackType
@@ -9,7 +8,13 @@ from typing import Final, Self
 
 from tokensvc_client.revocations.clocks import Clock, elapsed
 from tokensvc_client.revocations.feed import Feed
-from tokensvc_client.revocations.following import BrokenStreamError, Following, Patience
+from tokensvc_client.revocations.following import (
+    MOST_ENTRIES,
+    BrokenStreamError,
+    Following,
+    Patience,
+    TooManyError,
+)
 from tokensvc_client.revocations.source import RevocationSource, RevocationStream, StreamLostError
 from tokensvc_client.revocations.view import NotUnderstoodError
 
@@ -26,12 +31,12 @@ class RevocationFeed(Feed):
         *,
         patience: Patience = Patience(),  # noqa: B008 - frozen
         clock: Clock = elapsed,
-        epoch_clock: Clock = time.time,
+        most: int = MOST_ENTRIES,
     ) -> None:
-        super().__init__(Following(random.random, patience), clock)
+        """More than `most` live revocations are not followed: it is infinitely stale then, and says so in the log."""
+        super().__init__(Following(random.random, patience, most), clock)
         self._source = source
         self._patience = patience
-        self._epoch_clock = epoch_clock
         self._changed = Condition()
         self._stopping = Event()
         self._stream: RevocationStream | None = None
@@ -86,6 +91,8 @@ class RevocationFeed(Feed):
             return lost.refused
         except (BrokenStreamError, NotUnderstoodError) as error:
             _log.warning("the stream of revocations makes no sense: %s", error)
+        except TooManyError as error:
+            _log.error("revocations are not known: %s", error)
         except Exception:  # noqa: BLE001 - without this thread verifiers would accept nothing ever after
             _log.exception("the stream of revocations cannot be followed")
         return False
@@ -94,7 +101,7 @@ class RevocationFeed(Feed):
         try:
             for message in stream:
                 with self._changed:
-                    goes_on = self._following.receive(message, self._clock(), self._epoch_clock())
+                    goes_on = self._following.receive(message, self._clock())
                     self._changed.notify_all()
                 if not goes_on:
                     return

@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from tokensvc_pb.v1 import token_service_pb2 as pb
 
 GRACE: Final = 2 * 60 * 60
-"""Seconds for which an expired entry is kept: a clock that is set back must not revive what it ended."""
+"""Seconds for which an expired entry is kept: for whoever judges tokens by a clock that is behind the server's."""
 
 _BUCKETS: Final = 2**16
 _AT_ONCE: Final = _BUCKETS // 256  # buckets that one step of forgetting looks into
@@ -110,7 +110,10 @@ class RevocationView:
         return False
 
     def forget(self, now: float) -> None:
-        """Drop what ended before `now` (seconds since the epoch) and its grace, in the next 1/256 of all there is."""
+        """Drop what ended before `now` (seconds since the epoch) and its grace, in the next 1/256 of all there is.
+
+        What was dropped is not known any more if `now` goes back: it has to come from a clock that does not.
+        """
         oldest = now - GRACE
         for number in range(self._swept, self._swept + _AT_ONCE):
             bucket = self._buckets[number]

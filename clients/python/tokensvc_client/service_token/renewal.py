@@ -11,7 +11,9 @@ from tokensvc_client.values.tokens import Tokens
 _RENEWED_AT: Final = 0.75  # of its life, and up to
 _SPREAD: Final = 0.1  # later by chance, so that services which began together do not come together
 _USED_UNTIL: Final = 0.95  # of its life: what is sent has to arrive
-_PAUSE: Final = 1.0  # seconds between attempts to renew, while the one before is good
+_PAUSE: Final = 1.0  # seconds after a failed attempt, twice as many after each further one,
+_LONGEST_PAUSE: Final = 10.0  # up to here; by chance down to half of it
+_MOST_FAILURES: Final = 10  # that are counted: the pause is the longest by then
 _DROPS: Final = 10.0  # seconds: whoever refuses a token so soon after the one before refuses any
 
 
@@ -39,18 +41,23 @@ class Renewal:
         self._lock = threading.Lock()
         self._kept: _Kept | None = None
         self._flight: Flight[str] | None = None
-        self._renew_at = self._drop_at = float("-inf")
+        self._renew_at = self._drop_at = self._try_at = float("-inf")
+        self._failures = 0
+        self._failure: Exception | None = None
 
     async def token(self, *, timeout: float | None = None) -> str:
         """The token, to be sent as `authorization: Bearer <token>`.
 
-        Waits, for `timeout` seconds at most, only where there is none that is good. Fails with TokenServiceError then.
+        Waits, for `timeout` seconds at most, only where there is none that is good. Fails with TokenServiceError then;
+        after that for a moment by the same failure, ten seconds old at most, without asking the service again.
         """
         with self._lock:
             now = self._clock()
             kept = self._kept if self._kept is not None and now < self._kept.until else None
-            if kept is not None and now < self._renew_at:
+            if kept is not None and now < max(self._renew_at, self._try_at):
                 return kept.token
+            if self._failure is not None and now < self._try_at:
+                raise self._failure.with_traceback(None)
             if self._flight is None or self._flight.is_over():
                 self._flight = self._begin(self._renewed)
             flight = self._flight
@@ -74,12 +81,16 @@ class Renewal:
         asked_at = self._clock()
         try:
             tokens = await self._issue()
-        except Exception:  # whatever it is, the next try has to wait
+        except Exception as failure:  # whatever it is, the next try has to wait
             with self._lock:
-                self._renew_at = self._clock() + _PAUSE * (0.5 + self._chance())
+                pause = min(_PAUSE * 2.0**self._failures, _LONGEST_PAUSE)
+                self._try_at = self._clock() + pause * (0.5 + self._chance() / 2)
+                self._failures = min(self._failures + 1, _MOST_FAILURES)
+                self._failure = failure
             raise
         life = tokens.expires_in.total_seconds()
         with self._lock:
             self._kept = _Kept(tokens.access_token, asked_at + life * _USED_UNTIL)
             self._renew_at = asked_at + life * (_RENEWED_AT + _SPREAD * self._chance())
+            self._try_at, self._failures, self._failure = float("-inf"), 0, None
         return tokens.access_token

@@ -1,6 +1,6 @@
 """Owns how a call comes in: it is noted, meets its fault, its caller is recognised, and what it asks for is done."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ import grpc
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 
+from tokensvc_client.testing.audit_service import watch_audit_events
 from tokensvc_client.testing.clients import Client
 from tokensvc_client.testing.errors import Refusal
 from tokensvc_client.testing.faults import Faults
@@ -17,6 +18,7 @@ from tokensvc_client.testing.state import State
 from tokensvc_client.testing.watch import Feed
 
 Handler = Callable[[Any, grpc.ServicerContext], Any]
+Stream = Callable[[State, Any, grpc.ServicerContext], Iterator[Any]]
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,10 @@ class Calls:
         self.received: list[ReceivedCall] = []
         self._state = state
         self._faults = faults
-        self._feed = feed
+        self._streams: Mapping[str, Stream] = {
+            "WatchRevocations": feed.watch,
+            "WatchAuditEvents": watch_audit_events,
+        }
 
     def handlers(self) -> list[grpc.GenericRpcHandler]:
         """One for each service."""
@@ -65,7 +70,7 @@ class Calls:
         def handle(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
             try:
                 self._answer(name, request, context)
-                yield from self._feed.watch(self._state, request, context)
+                yield from self._streams[name](self._state, request, context)
             except Refusal as refusal:
                 refusal.abort(context)
 
@@ -90,12 +95,10 @@ class Calls:
         if name == "GetJwks":
             return get_jwks(self._state, request)
         caller = self._caller(context)
-        if name not in METHODS:
-            raise Refusal("NOT_IMPLEMENTED", "this method is not offered yet")
         serve, permission = METHODS[name]
         caller.require(permission)
         return serve(self._state, caller, request)
 
     def _caller(self, context: grpc.ServicerContext) -> Client:
         metadata = dict(context.invocation_metadata())
-        return self._state.clients.caller(str(metadata.get("authorization", "")))
+        return self._state.clients.caller(str(metadata.get("authorization", "")), self._state.now)

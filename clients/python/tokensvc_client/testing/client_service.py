@@ -9,17 +9,24 @@ from tokensvc_pb.v1 import token_service_pb2
 
 from tokensvc_client.testing.clients import Client
 from tokensvc_client.testing.errors import Refusal, invalid, required
-from tokensvc_client.testing.moments import timestamp
+from tokensvc_client.testing.moments import milliseconds_in, timestamp
 from tokensvc_client.testing.pages import page_of
 from tokensvc_client.testing.state import LONGEST_ACCESS_TTL, State
 
 _DESCRIPTOR: Final = pb.DESCRIPTOR.message_types_by_name["Client"]
 _FIXED: Final = ("client_id", "type", "created_at", "updated_at")
-_ROTATIONS: Final = (pb.ROTATION_POLICY_UNSPECIFIED, pb.ROTATION_POLICY_ALWAYS, pb.ROTATION_POLICY_GRACEFUL)
+_ROTATIONS: Final = (
+    pb.ROTATION_POLICY_UNSPECIFIED,
+    pb.ROTATION_POLICY_ALWAYS,
+    pb.ROTATION_POLICY_GRACEFUL,
+    pb.ROTATION_POLICY_PERIODIC,
+)
 _FORMATS: Final = (pb.REFRESH_TOKEN_FORMAT_UNSPECIFIED, pb.REFRESH_TOKEN_FORMAT_OPAQUE)
 _CONSTRAINTS: Final = (pb.SENDER_CONSTRAINT_UNSPECIFIED, pb.SENDER_CONSTRAINT_NONE)
 _IGNORED: Final = (pb.BINDING_ACTION_UNSPECIFIED, pb.BINDING_ACTION_IGNORE)
 _REJECTED: Final = (pb.BINDING_ACTION_UNSPECIFIED, pb.BINDING_ACTION_REJECT)
+_DAY: Final = 24 * 60 * 60 * 1000
+_LONGEST_OVERLAP: Final = 30 * _DAY
 
 
 def create_client(state: State, caller: Client, request: pb.CreateClientRequest) -> pb.CreateClientResponse:
@@ -90,9 +97,32 @@ def delete_client(state: State, caller: Client, request: pb.DeleteClientRequest)
     return pb.DeleteClientResponse(revision=revision)
 
 
+def rotate_client_secret(
+    state: State, caller: Client, request: pb.RotateClientSecretRequest
+) -> pb.RotateClientSecretResponse:
+    """Give a client a new secret; the one before stays good for a while, and the one before that ends."""
+    overlap = milliseconds_in(request, "overlap")
+    span = _DAY if overlap is None else overlap
+    if not 0 <= span <= _LONGEST_OVERLAP:
+        raise invalid("overlap", f"overlap is not between 0 and {_LONGEST_OVERLAP // _DAY} days")
+    client = _found(state, request.client_id)
+    if client.message.auth_method != pb.CLIENT_AUTH_METHOD_SECRET:
+        raise invalid("client_id", "the client does not authenticate by a secret")
+    client.previous_secret, client.previous_until = client.secret, state.now + span
+    client.secret = secrets.token_urlsafe(32)
+    client.message.updated_at.CopyFrom(timestamp(state.now))
+    state.log.add()
+    state.record("client.secret_rotated", caller=caller.client_id, client_id=client.client_id)
+    return pb.RotateClientSecretResponse(
+        client_secret=client.secret, previous_expires_at=timestamp(client.previous_until)
+    )
+
+
 def check_modelled(client: pb.Client) -> None:
     """Refuse a policy that the fake would not follow: what passes here must not fail at the service."""
     policy, binding = client.token_policy, client.token_policy.binding
+    if (policy.rotation == pb.ROTATION_POLICY_PERIODIC) != bool(milliseconds_in(policy, "rotation_interval")):
+        raise invalid("client.token_policy.rotation_interval", "rotation periodic and rotation_interval go together")
     is_modelled = (
         policy.rotation in _ROTATIONS
         and policy.refresh_token_format in _FORMATS

@@ -1,7 +1,6 @@
 """Owns the registered clients: who calls, for whom tokens are issued, and under which policy."""
 
 import binascii
-import secrets
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -38,13 +37,16 @@ _DEFAULTS: Final = {
 class Client:
     """A client as the contract describes it, and how it proves who it is.
 
-    Without a `secret` any will do. One that `is_open` may have what its policies leave empty: every scope, audience and
-    exchange. One of CreateClient is not: there an empty list is nothing, as in the service.
+    Without a `secret` any will do; with it the one before is good too, until `previous_until`. One that `is_open` may
+    have what its policies leave empty: every scope, audience and exchange. One of CreateClient is not: there an empty
+    list is nothing, as in the service.
     """
 
     message: pb.Client
     secret: str = ""
     is_open: bool = False
+    previous_secret: str = ""
+    previous_until: int = 0
 
     @property
     def client_id(self) -> str:
@@ -67,6 +69,12 @@ class Client:
         return self._span("refresh_absolute_ttl")
 
     @property
+    def rotation_interval(self) -> int:
+        """How old the last rotation has to be; zero where every refresh rotates."""
+        periodic = self.message.token_policy.rotation == pb.ROTATION_POLICY_PERIODIC
+        return (milliseconds_in(self.message.token_policy, "rotation_interval") or 0) if periodic else 0
+
+    @property
     def retry_window(self) -> int:
         """How long after a rotation the token before is answered with the same successor."""
         always = self.message.token_policy.rotation == pb.ROTATION_POLICY_ALWAYS
@@ -75,6 +83,11 @@ class Client:
     def _span(self, name: str) -> int:
         given = milliseconds_in(self.message.token_policy, name)
         return _DEFAULTS[name] if given is None else given
+
+    def is_proven_by(self, secret: str, now: int) -> bool:
+        """Whether who knows `secret` is this client."""
+        good = [self.secret, self.previous_secret] if now < self.previous_until else [self.secret]
+        return not self.secret or secret in good
 
     def require(self, permission: pb.Permission) -> None:
         """Refuse with CALLER_NOT_PERMITTED unless it has `permission`."""
@@ -154,7 +167,7 @@ class Clients:
         """All clients in the order of their ids."""
         return [self._clients[client_id] for client_id in sorted(self._clients)]
 
-    def caller(self, authorization: str) -> Client:
+    def caller(self, authorization: str, now: int) -> Client:
         """The client that the metadata entry `authorization` names and proves; refuses with CALLER_UNAUTHENTICATED."""
         scheme, _, credentials = authorization.partition(" ")
         try:
@@ -164,7 +177,7 @@ class Clients:
         client = self.find(client_id)
         if client is None or client.message.disabled or client.message.type == pb.CLIENT_TYPE_PUBLIC:
             raise _unauthenticated()
-        if client.secret and secret is not None and not secrets.compare_digest(secret.encode(), client.secret.encode()):
+        if secret is not None and not client.is_proven_by(secret, now):
             raise _unauthenticated()
         return client
 

@@ -11,12 +11,13 @@ from tokensvc_pb.v1 import (
     token_service_pb2,
 )
 
-from tokensvc_client.testing.audit_service import list_audit_events
+from tokensvc_client.testing.audit_service import check_watch_audit, list_audit_events
 from tokensvc_client.testing.client_service import (
     create_client,
     delete_client,
     get_client,
     list_clients,
+    rotate_client_secret,
     update_client,
 )
 from tokensvc_client.testing.clients import Client
@@ -26,7 +27,7 @@ from tokensvc_client.testing.issue import issue
 from tokensvc_client.testing.key_service import list_keys, revoke_key, rotate_key
 from tokensvc_client.testing.refresh import refresh
 from tokensvc_client.testing.revoke import revoke
-from tokensvc_client.testing.session_service import get_session, list_sessions
+from tokensvc_client.testing.session_service import flag_subject, get_session, list_sessions, unflag_subject
 from tokensvc_client.testing.state import State
 from tokensvc_client.testing.watch import check_watch
 
@@ -57,6 +58,8 @@ METHODS: Final[Mapping[str, tuple[Serve, client_service_pb2.Permission]]] = {
     "WatchRevocations": (check_watch, client_service_pb2.PERMISSION_WATCH),
     "ListSessions": (list_sessions, _INTROSPECT),
     "GetSession": (get_session, _INTROSPECT),
+    "FlagSubject": (flag_subject, _ADMIN),
+    "UnflagSubject": (unflag_subject, _ADMIN),
     "ListKeys": (list_keys, _ADMIN),
     "RotateKey": (rotate_key, _ADMIN),
     "RevokeKey": (revoke_key, _ADMIN),
@@ -65,6 +68,8 @@ METHODS: Final[Mapping[str, tuple[Serve, client_service_pb2.Permission]]] = {
     "ListClients": (list_clients, _ADMIN),
     "UpdateClient": (update_client, _ADMIN),
     "DeleteClient": (delete_client, _ADMIN),
+    "RotateClientSecret": (rotate_client_secret, _ADMIN),
     "ListAuditEvents": (list_audit_events, _ADMIN),
+    "WatchAuditEvents": (check_watch_audit, _ADMIN),
 }
-"""The methods for callers that are known. GetJwks is for everybody; what stands nowhere is not offered."""
+"""The methods for callers that are known; of a stream what is checked before it begins. GetJwks is for everybody."""

@@ -73,12 +73,14 @@ def _check_holder(request: pb.RefreshRequest, session: Session) -> None:
 def _use(
     state: State, caller: Client, client: Client, token: RefreshToken, session: Session, request: pb.RefreshRequest
 ) -> None:
-    """Rotate, answer a retry with the same successor, or end the session of a token that was consumed long ago."""
+    """Use a token, answer a retry with the same successor, or end the session of one that was consumed long ago."""
     ip = request.context.ip
     if token.generation == session.generation:
-        session.generation += 1
-        session.rotated_at = session.used_at = state.now
-        session.retry_window = client.retry_window
+        if state.now - session.rotated_at >= client.rotation_interval:
+            session.generation += 1
+            session.rotated_at = state.now
+            session.retry_window = client.retry_window
+        session.used_at = state.now
         session.last_location = request.context.location or session.last_location
         state.record_session("session.refreshed", caller, session.grant, ip=ip)
         return

@@ -1,11 +1,11 @@
-"""Owns ListSessions and GetSession."""
+"""Owns SessionService: sessions listed and shown, and subjects marked."""
 
 from tokensvc_pb.v1 import session_service_pb2 as pb
 from tokensvc_pb.v1 import token_pb2
 
 from tokensvc_client.testing.clients import Client
 from tokensvc_client.testing.errors import Refusal, invalid, required
-from tokensvc_client.testing.moments import timestamp
+from tokensvc_client.testing.moments import milliseconds_in, timestamp
 from tokensvc_client.testing.pages import page_of
 from tokensvc_client.testing.state import Session, State
 
@@ -34,6 +34,26 @@ def get_session(state: State, caller: Client, request: pb.GetSessionRequest) -> 
     if session is None or not caller.may_act_for(session.grant.client_id):
         raise Refusal("SESSION_NOT_FOUND", "there is no session with this session_id")
     return pb.GetSessionResponse(session=_message(state, session))
+
+
+def flag_subject(state: State, caller: Client, request: pb.FlagSubjectRequest) -> pb.FlagSubjectResponse:
+    """Mark a subject as at risk. Nothing follows from that here, because no rotation is selective."""
+    subject, until = required(request, "subject"), milliseconds_in(request, "expires_at")
+    if until is not None and until <= state.now:
+        raise invalid("expires_at", "expires_at is not in the future")
+    state.marks[subject] = until
+    state.record("subject.flagged", caller=caller.client_id, subject=subject, reason=request.reason)
+    return pb.FlagSubjectResponse(revision=state.log.add())
+
+
+def unflag_subject(state: State, caller: Client, request: pb.UnflagSubjectRequest) -> pb.UnflagSubjectResponse:
+    """Take the mark away; of a subject without one nothing is written."""
+    subject = required(request, "subject")
+    if subject not in state.marks:
+        return pb.UnflagSubjectResponse(revision=state.log.revision)
+    del state.marks[subject]
+    state.record("subject.unflagged", caller=caller.client_id, subject=subject, reason=request.reason)
+    return pb.UnflagSubjectResponse(revision=state.log.add())
 
 
 def _is_wanted(session: Session, caller: Client, request: pb.ListSessionsRequest) -> bool:

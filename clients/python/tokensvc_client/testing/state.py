@@ -18,6 +18,8 @@ from tokensvc_client.testing.refresh_token import RefreshTokenKey
 from tokensvc_client.testing.revocations import RevocationLog
 
 LONGEST_ACCESS_TTL: Final = 24 * 60 * 60 * 1000
+FIRST_NUMBER: Final = 1
+"""Of no audit event: whoever has seen none yet goes on behind it."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,8 @@ class State:
     sessions: dict[str, Session] = field(default_factory=dict)
     log: RevocationLog = field(default_factory=RevocationLog)
     audit: list[audit_pb.AuditEvent] = field(default_factory=list)
+    marks: dict[str, int | None] = field(default_factory=dict)
+    """Subjects at risk, each until when; None is until further notice."""
     lock: threading.Condition = field(default_factory=threading.Condition)
 
     @property
@@ -120,7 +124,7 @@ class State:
 
     def record(self, kind: str, **fields: Any) -> None:
         """Append to the audit trail."""
-        last = self.audit[-1] if self.audit else audit_pb.AuditEvent()
+        last = self.audit[-1] if self.audit else audit_pb.AuditEvent(sequence=FIRST_NUMBER)
         event = audit_pb.AuditEvent(sequence=last.sequence + 1, time=timestamp(self.now), type=kind, **fields)
         event.chain_hash = sha256(last.chain_hash + event.SerializeToString(deterministic=True)).digest()
         self.audit.append(event)

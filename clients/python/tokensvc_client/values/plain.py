@@ -11,12 +11,16 @@ import operator
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Any, Final, Self, TypeVar
 
+import grpc
 from google.protobuf import duration_pb2, struct_pb2
 from google.protobuf.message import Message
+
+from tokensvc_client.errors import InvalidRequestError
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
@@ -42,11 +46,20 @@ def read_all(kind: type[T], messages: Iterable[Message]) -> tuple[T, ...]:
     return tuple(read(kind, message) for message in messages)
 
 
-def write(message: M, fields: Mapping[str, Any]) -> M:
-    """Set the fields of `message`, and answer it. None leaves a field unset. Fails with TypeError or ValueError."""
+def write(message: M, fields: Mapping[str, Any], within: str = "") -> M:
+    """Set the fields of `message`, which stands `within` another, and answer it. None leaves a field unset.
+
+    Fails with TypeError or ValueError; for half a character, which JSON may bring and nothing can carry, with
+    InvalidRequestError.
+    """
     for name, value in fields.items():
-        if value is not None:
-            _set(message, name, value)
+        if value is None:
+            continue
+        path = within + name
+        with suppress(UnicodeEncodeError):  # which would repeat the text
+            _set(message, name, value, path)
+            continue
+        raise InvalidRequestError("a text is no Unicode", code=grpc.StatusCode.INVALID_ARGUMENT, fields=(path,))
     return message
 
 
@@ -111,7 +124,7 @@ def _json_of(value: struct_pb2.Value) -> Any:
             return None
 
 
-def _set(message: Message, name: str, value: Any) -> None:
+def _set(message: Message, name: str, value: Any, path: str) -> None:
     if isinstance(value, str | bytes | int | float):  # also an enumeration
         setattr(message, name, value)
         return
@@ -127,6 +140,6 @@ def _set(message: Message, name: str, value: Any) -> None:
         part.update(value)
     elif dataclasses.is_dataclass(value):
         part.SetInParent()
-        write(part, {field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
+        write(part, {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}, path + ".")
     else:
         part.extend(value)

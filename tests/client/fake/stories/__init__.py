@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
+from tests.client.fake.stories.administering import marking_subjects, rotating_periodically, rotating_secrets
 from tests.client.fake.stories.asking import (
     administering,
     changing_policies,
@@ -47,4 +48,7 @@ STORIES: tuple[Callable[[Story], Awaitable[list[str]]], ...] = (
     changing_policies,
     administering,
     leaving_traces,
+    rotating_secrets,
+    marking_subjects,
+    rotating_periodically,
 )
