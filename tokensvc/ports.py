@@ -201,10 +201,7 @@ class Store(Protocol):
         """All keys with their wrapped private parts."""
 
     def watch_keys(self, tell: Callable[[Sequence[StoredKey]], Awaitable[None]]) -> None:
-        """Let `tell` know all keys whenever any has changed, before a view that knows of it is answered.
-
-        It is told once at least, before the first view, and must not fail.
-        """
+        """Let `tell`, which must not fail, know all keys before the first view and each that knows of a change."""
 
     async def add_first_keys(self, keys: Sequence[StoredKey]) -> None:
         """Add those of `keys` whose purpose has none yet; of several nodes that start together one wins."""
@@ -264,8 +261,7 @@ class KeyMaker(Protocol):
 class RefreshTokens(Protocol):
     """Writes and checks refresh tokens, and derives their handles, with the service's MAC keys."""
 
-    key_changes: int
-    """How often the keys have changed: as long as this is the same, what was genuine still is."""
+    key_changes: int  # as long as this is the same, what was genuine still is
 
     def mint(self, handle: bytes, session: Session, token_format: RefreshTokenFormat) -> str:
         """Answer the one valid refresh token of `session`: the same text for the same generation, whoever asks."""
