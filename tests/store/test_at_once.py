@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from sqlalchemy import Connection, text
 
 from tests.fakes import FakeClock
 from tests.store.faults import FaultyEngine
@@ -204,6 +205,33 @@ async def test_what_changes_meanwhile_is_decided_anew(store: SqlStore, path: Pat
     assert before != after
     assert await stored(store) == replace(after, used_at=after.used_at + MINUTE)
     assert (await store.verify_audit([], 0)).flaws == []
+
+
+async def test_the_statements_are_planned_once(store: SqlStore) -> None:
+    """Whatever is written one after the other: nothing is planned anew for its values, and no table is read through."""
+    database = store._database
+    scans = "SELECT sum(seq_scan) FROM pg_stat_user_tables WHERE relname IN ('sessions', 'barriers', 'audit_events')"
+    before = await database.read(lambda connection: connection.execute(text(scans)).scalar_one())
+    for number in range(10):
+        for unit in (
+            refreshing(),
+            writing(session=a_session(f"new {number}"), audit=(an_event(),)),
+            UNITS["barrier"](),
+        ):
+            await store.commit(unit)
+
+    def plans(connection: Connection) -> tuple[int, int]:
+        connection.execute(text("SELECT pg_stat_force_next_flush()"))
+        counted = (
+            "SELECT sum(generic_plans), sum(custom_plans) FROM pg_prepared_statements WHERE statement LIKE '%chain%'"
+        )
+        generic, custom = connection.execute(text(counted)).one()
+        return int(generic), int(custom)
+
+    generic, custom = await database.write(plans)
+    assert generic >= 30, "one for each unit"
+    assert custom == 0
+    assert await database.read(lambda connection: connection.execute(text(scans)).scalar_one()) == before
 
 
 async def test_one_token_on_two_nodes_is_rotated_once_by_each_in_turn(open_store: Open, store: SqlStore) -> None:
