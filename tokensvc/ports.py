@@ -70,10 +70,10 @@ class Rows(Protocol):
 class Unit(Generic[T]):
     """One write: the rows to load, and the pure decision on them. The store may run `decide` more than once.
 
-    Rows are locked, the client's too: so of several units that ask for a client and for the sessions of one of its
-    subjects, each sees what the one before it has begun. A session that is `brought` along is looked at like a row,
-    with its barriers, and never written. Units that ask for the `keys` are alone with them. A `used_id` is kept with
-    the transaction, whatever is decided.
+    Rows are locked, the client's too, or found unchanged when the outcome is written: so of several units that ask for
+    a client and for the sessions of one of its subjects, each sees what the one before it has begun. A session that is
+    `brought` along is looked at like a row, with its barriers, and never written. Units that ask for the `keys` are
+    alone with them. A `used_id` is kept with the transaction, whatever is decided.
     """
 
     decide: Callable[[Rows], Effects[T]]

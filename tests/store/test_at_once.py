@@ -96,6 +96,9 @@ UNITS: dict[str, Callable[[], Unit[Any]]] = {
 }
 
 
+REFUSAL: Unit[None] = Unit(lambda _rows: Effects(None), session_id=sid())
+
+
 @pytest.mark.parametrize("name", UNITS)
 async def test_two_exchanges_are_enough(store: SqlStore, name: str) -> None:
     """Whatever a token's life brings is read in one exchange and written in one."""
@@ -190,7 +193,7 @@ CHANGES = {
 async def test_what_changes_meanwhile_is_decided_anew(store: SqlStore, path: Path, column: str) -> None:
     """Another node changes the row between the look and the statement: the decision is made on what it has left."""
     sql = f"UPDATE sessions SET {CHANGES[column]}"
-    exchanges = _Intruder(store, "WITH changes", lambda: elsewhere(path, sql))
+    exchanges = _Intruder(store, "WITH", lambda: elsewhere(path, sql))
     seen = []
 
     def decide(rows: Rows) -> Effects[None]:
@@ -311,19 +314,54 @@ async def test_a_number_is_not_kept_for_long(path: Path, clock: FakeClock) -> No
     store._audit = store._batch._audit = store._at_once._audit = AuditWriter(
         store._database.dialect, addresses=True, monotonic=lambda: now
     )
-    refusal: Unit[None] = Unit(lambda _rows: Effects(None), session_id=sid())
-    for pause in (0.0, SPARE_SECONDS / 2, SPARE_SECONDS):
-        await store.commit(writing(audit=(an_event(),)))
-        await store.commit(refusal)
-        now += pause
     await store.commit(writing(audit=(an_event(),)))
-    assert list(await store.audit_numbers(0, 10)) == [1, 2, 3, 5]
+    for _ in range(4):  # each hands it on, and none renews it
+        await store.commit(REFUSAL)
+        now += SPARE_SECONDS / 3
+    await store.commit(writing(audit=(an_event(),)))
+    assert list(await store.audit_numbers(0, 10)) == [1, 3]
     await store.close()
+
+
+async def test_a_decision_that_fails_loses_no_number(store: SqlStore) -> None:
+    """What was drawn for it is used by the next event."""
+
+    def decide(_rows: Rows) -> Effects[None]:
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        await store.commit(Unit(decide, session_id=sid()))
+    await store.commit(refreshing())
+    assert list(await store.audit_numbers(0, 10)) == [1, 2]
+
+
+async def test_what_was_only_looked_at_is_compared_too(store: SqlStore, path: Path) -> None:
+    """A retry writes an event alone: if the session is revoked meanwhile, it is decided on that."""
+    exchanges = _Intruder(store, "WITH", lambda: elsewhere(path, f"UPDATE sessions SET revoked_at = {NOW}"))
+
+    def decide(rows: Rows) -> Effects[bool]:
+        session = rows.session(sid())
+        assert session is not None
+        return Effects(session.revoked_at is None, audit=(an_event(),))
+
+    assert (await store.commit(Unit(decide, session_id=sid()))).outcome is False
+    assert verbs(exchanges)[:3] == [*AT_ONCE, "BEGIN"]
+
+
+async def test_what_one_unit_brings_no_other_sees(store: SqlStore) -> None:
+    """A session without a row is there for the unit that brings it along, whoever shares its batch."""
+    exchanges = watched(store)
+    brought = replace(a_session("stateless"), is_stateless=True)
+    bringing = Unit(lambda _rows: Effects(None, audit=(an_event(),)), session_id=sid("stateless"), brought=brought)
+    asking = Unit(lambda rows: Effects(rows.session(sid("stateless"))), session_id=sid("stateless"))
+    _, asked = await asyncio.gather(store.commit(bringing), store.commit(asking))
+    assert asked.outcome is None
+    assert verbs(exchanges) == ["SELECT", "SELECT", "WITH"]
 
 
 async def test_numbers_go_up_along_a_chain(store: SqlStore) -> None:
     """A spare number is given up when a transaction has drawn higher ones: the trail is read in their order."""
-    await store.commit(Unit(lambda _rows: Effects(None), session_id=sid()))
+    await store.commit(REFUSAL)
     await store.commit(replace(refreshing(), client_id="phone"))
     await store.commit(refreshing())
     records = (await store.audit_events(AuditQuery())).records

@@ -56,58 +56,57 @@ class AtOnce:
 
     def decide(self, connection: Connection, units: Sequence[Unit[Any]]) -> LastStatement[list[Committed[Any]]] | None:
         """Decide `units`; None if what they want to write takes a transaction."""
-        spare = self._audit.spare_numbers()
-        found, drawn = self._look(connection, units, max(0, len(units) - len(spare)))
-        numbers = [*spare, *drawn]
-        was = dict(found.sessions)
+        found = self._look(connection, units, self._audit.missing_numbers(len(units)))
+        looked = dict(found.sessions)
         rows = WorkingSet(found.sessions, {}, found.barriers)
         rows.run(units)
-        if rows.changed_clients or rows.changed_keys or (rows.has_changes and not rows.audit):
-            return None
-        events = rows.audit
-        if len(events) > len(numbers):
-            numbers += self._look(connection, (), len(events) - len(numbers))[1]
         if not rows.has_changes:
-            self._audit.write_nothing(numbers)
+            self._audit.write_nothing()
             return LastStatement(None, lambda _nothing: rows.committed(0))
-        if (chained := self._audit.behind_known_end(numbers, events)) is None:
+        if rows.changed_clients or rows.changed_keys or not rows.audit:
             return None
-        statement = self._statement(rows, was, **chained.end, **self._dialect.pack("events", chained.rows))
+        if more := self._audit.missing_numbers(len(rows.audit)):
+            self._look(connection, (), more)
+        if (chained := self._audit.behind_known_end(rows.audit)) is None:
+            return None
+        statement = self._statement(rows, looked, **chained.end, **self._dialect.pack("events", chained.rows))
         return LastStatement(statement, lambda answered: rows.committed(answered[0][0]) if answered else None)
 
-    def _look(self, connection: Connection, units: Sequence[Unit[Any]], count: int) -> tuple[Found, Sequence[int]]:
-        """The sessions with their barriers, and so many numbers for events."""
-        pack = self._dialect.pack
+    def _look(self, connection: Connection, units: Sequence[Unit[Any]], count: int) -> Found:
+        """The sessions with their barriers; so many numbers for events are drawn with it."""
+        pack, began = self._dialect.pack, self._audit.monotonic()
         wanted = sorted({unit.session_id for unit in units if not unit.brought and is_session_id(unit.session_id)})
         brought = [unit.brought for unit in units if unit.brought]
         found, numbers = Found(), None
         if brought:
             rows = self._by_owner.run(connection, **pack("brought", owners_of(brought)), count=count)
-            found, numbers = brought_in(brought, (row[:-1] for row in rows)), rows[0][-1]
+            found.barriers |= brought_in(brought, (row[:-1] for row in rows)).barriers
+            numbers = rows[0][-1]
         if wanted or not brought:
             ids = pack("wanted", [(session_id,) for session_id in wanted])
             rows = self._by_id.run(connection, **ids, count=0 if brought else count)
             by_id = found_in(row[:-1] for row in rows if row[_ID] is not None)
-            found = Found(found.sessions | by_id.sessions, found.barriers | by_id.barriers)
+            found = Found(by_id.sessions, found.barriers | by_id.barriers)
             numbers = numbers or rows[0][-1]
-        return found, self._dialect.drawn(numbers or (), count)
+        self._audit.keep_numbers(self._dialect.drawn(numbers or (), count), began)
+        return found
 
-    def _statement(self, rows: WorkingSet, was: Mapping[str, Session], **values: Any) -> Statement:
-        """What writes `rows` where the changed sessions are what they `was`."""
+    def _statement(self, rows: WorkingSet, looked: Mapping[str, Session], **values: Any) -> Statement:
+        """What writes `rows` where all sessions that were looked at are as they were."""
         pack = self._dialect.pack
-        new, entries = rows.new_sessions, rows.numbered_log(0)
+        changed, new, entries = rows.changed_sessions, rows.new_sessions, rows.numbered_log(0)
         barriers = barriers_of(entries)
-        changes = [
-            (session.grant.session_id, *changing_values(session), *changing_values(was[session.grant.session_id]))
-            for session in rows.changed_sessions
-        ]
-        return self._writing(Parts(bool(changes), bool(new), bool(entries), bool(barriers))).bound(
+        seen = [(session_id, *changing_values(session)) for session_id, session in sorted(looked.items())]
+        changes = [(session.grant.session_id, *changing_values(session)) for session in changed]
+        return self._writing(Parts(bool(seen), bool(changes), bool(new), bool(entries), bool(barriers))).bound(
             **values,
+            **pack("looked", seen),
             **pack("changes", changes),
             **pack("sessions", list(map(session_row, new))),
             **pack("entries", list(map(log_row, entries))),
             **pack("barriers", barriers),
-            changed=len(changes),
+            seen=len(seen),
+            begun=len(new),
             entered=len(entries),
         )
 

@@ -18,7 +18,7 @@ from tokensvc.store.prepared import Prepared
 from tokensvc.store.rows import audit_row
 
 SPARE_SECONDS: Final = 1.0
-"""How long after it was drawn an event's number may be taken into use."""
+"""How long after it was drawn a batch that uses an event's number may begin: who waits at gaps reckons with it."""
 
 _CHAINS = schema.audit_chains
 _DIGEST_BYTES = 32
@@ -92,9 +92,8 @@ class AuditWriter:
         self._keeps_addresses = addresses
         self._end: _End | None = None  # as the last commit that is known has left it
         self._written: _End | None = None  # as the batch will leave it
-        self._monotonic = monotonic
-        self._spare: Sequence[int] = ()
-        self._spare_until = 0.0
+        self.monotonic = monotonic
+        self._spare: list[tuple[int, float]] = []  # numbers that are drawn, and until when each may be used
         count = bindparam("count", type_=BigInteger)
         draw = dialect.draw(schema.audit_events, count).label("numbers")
         self._continue = Prepared(dialect, going_on().returning(draw))
@@ -115,40 +114,43 @@ class AuditWriter:
     def write(self, exchanges: Exchanges, events: Sequence[AuditEvent]) -> None:
         """Append `events`, at the latest when the last of `exchanges` is made."""
         self._written = self._end
-        self._spare = ()  # those that are drawn now are higher, and along a chain the numbers go up
+        self._spare = []  # those that are drawn now are higher, and along a chain the numbers go up
         if events:
             end, numbers = self._places(exchanges, events)
             exchanges.hold(self._dialect.inserting(schema.audit_events, self._linked(end, numbers, events)))
 
-    def spare_numbers(self) -> Sequence[int]:
-        """Numbers that were drawn for the batch before and not used.
+    def missing_numbers(self, count: int) -> int:
+        """How many numbers have to be drawn for `count` events, beside those that were drawn before and not used.
 
-        They would be gaps, which watchers of the trail have to wait at. Older ones are too late: see SPARE_SECONDS.
+        They would be gaps, which watchers of the trail have to wait at.
         """
-        spare, self._spare = self._spare, ()
-        return spare if self._monotonic() < self._spare_until else ()
+        now = self.monotonic()
+        self._spare = [(number, until) for number, until in self._spare if now < until]
+        return max(0, count - len(self._spare))
 
-    def write_nothing(self, numbers: Sequence[int]) -> None:
-        """The batch has no events, and does not need the `numbers` that were drawn for it."""
+    def keep_numbers(self, numbers: Sequence[int], drawn_at: float) -> None:
+        """Use `numbers` for the next events; they were not drawn before `drawn_at`, in this process's seconds."""
+        self._spare += [(number, drawn_at + SPARE_SECONDS) for number in numbers]
+
+    def write_nothing(self) -> None:
+        """The batch has no events."""
         self._written = self._end
-        self._keep(numbers)
 
-    def behind_known_end(self, numbers: Sequence[int], events: Sequence[AuditEvent]) -> Chained | None:
+    def behind_known_end(self, events: Sequence[AuditEvent]) -> Chained | None:
         """What is to be written where the chain still ends as it is known to; None if it is not known to.
 
-        Of the `numbers`, which were drawn for them and are enough, the first are used.
+        There must be a number for each of the `events`.
         """
+        self._written = self._end
         if self._end is None:
             return None
-        self._keep(numbers[len(events) :])
-        return Chained(self._end.values(events), self._linked(self._end, numbers[: len(events)], events))
+        count = len(events)
+        numbers, self._spare = [number for number, _ in self._spare[:count]], self._spare[count:]
+        return Chained(self._end.values(events), self._linked(self._end, numbers, events))
 
     def has_committed(self) -> None:
         """Go on behind what the last batch has written."""
         self._end = self._written
-
-    def _keep(self, numbers: Sequence[int]) -> None:
-        self._spare, self._spare_until = numbers, self._monotonic() + SPARE_SECONDS
 
     def _linked(self, end: _End, numbers: Sequence[int], events: Sequence[AuditEvent]) -> list[tuple[Any, ...]]:
         """The rows of `events`, each linked to the one before."""

@@ -5,7 +5,6 @@ from typing import Any
 from sqlalchemy import (
     CTE,
     BigInteger,
-    Column,
     ColumnElement,
     Select,
     Table,
@@ -32,18 +31,14 @@ from tokensvc.store.rows import CHANGING
 
 _SESSIONS = schema.sessions
 _LOG = schema.revocation_log
-# Of a changed session: its id, what is to be written, and what was read.
-_CHANGES = [
-    _SESSIONS.c.session_id,
-    *(_SESSIONS.c[name] for name in CHANGING),
-    *(Column(f"was_{name}", _SESSIONS.c[name].type) for name in CHANGING),
-]
+_STATE = [_SESSIONS.c[name] for name in ("session_id", *CHANGING)]  # of a session: what it is called, and what changes
 
 
 @value(frozen=True, slots=True)
 class Parts:
-    """What a statement writes besides the audit trail."""
+    """What a statement compares and writes besides the audit trail."""
 
+    looked: bool
     changes: bool
     sessions: bool
     log: bool
@@ -53,24 +48,29 @@ class Parts:
 def one_statement(dialect: Dialect, parts: Parts) -> Prepared:
     """Answer what writes `parts`; its one row has the log's revision before, and there is none if it wrote nothing.
 
-    Everything is done where the end of the audit chain has moved on, and that is done where no row of the `changes` has
-    changed since it was read. Rows that somebody else changes just now are waited for, in the order of their keys.
-    The sets of rows are `events`, `changes`, `sessions`, `entries` and `barriers`; of the entries and barriers the
-    revisions count from the one before. `changed` and `entered` say how many changes and entries there are.
+    Everything is done where the end of the audit chain has moved on, and that is done where no session that was
+    `looked` at has changed since. Rows that somebody else changes just now are waited for, in the order of their keys.
+    The sets of rows are `events`, `looked`, `changes`, `sessions`, `entries` and `barriers`; of entries and barriers
+    the revisions count from the one before. `seen`, `begun` and `entered` say how many sessions were looked at, how
+    many are new, and how many entries there are.
     """
     goes_on, written = going_on(), []
-    if parts.changes:
-        changes = select(dialect.rowset("changes", _CHANGES)).cte("changes")
-        same = select(func.count()).select_from(_as_they_were(changes)).scalar_subquery()
-        goes_on = goes_on.where(same == bindparam("changed", type_=BigInteger))
+    if parts.looked:
+        same = select(func.count()).select_from(_as_they_were(dialect)).scalar_subquery()
+        goes_on = goes_on.where(same == bindparam("seen", type_=BigInteger))
     chain = goes_on.returning(schema.audit_chains.c.chain).cte("chain")
     if parts.changes:
-        written.append(_changing(changes, chain).cte("changed_sessions"))
+        written.append(_changing(dialect, chain).cte("changed_sessions"))
     if parts.sessions:
-        written.append(_inserting(dialect, _SESSIONS, "sessions", chain))
+        begun = _inserting(dialect, _SESSIONS, "sessions", chain)
+        written.append(begun)
     before: ColumnElement[Any] = literal(0, BigInteger)
     if parts.log:
-        head = _advancing(chain).cte("head")
+        advancing = _advancing(chain)
+        if parts.sessions:
+            inserted = select(func.count()).select_from(begun).scalar_subquery()
+            advancing = advancing.where(inserted == bindparam("begun", type_=BigInteger))
+        head = advancing.returning(schema.log_head.c.revision).cte("head")
         before = head.c.revision - _entered()
         written.append(_entering(dialect, head, before))
         if parts.barriers:
@@ -83,14 +83,16 @@ def _entered() -> ColumnElement[int]:
     return bindparam("entered", type_=BigInteger)
 
 
-def _as_they_were(changes: CTE) -> CTE:
+def _as_they_were(dialect: Dialect) -> CTE:
     """The sessions that nobody has changed, locked."""
-    is_same = (_SESSIONS.c[name].is_not_distinct_from(changes.c[f"was_{name}"]) for name in CHANGING)
-    same = select(_SESSIONS.c.session_id).join(changes, and_(changes.c.session_id == _SESSIONS.c.session_id, *is_same))
+    looked = dialect.rowset("looked", _STATE)
+    is_same = (_SESSIONS.c[name].is_not_distinct_from(looked.c[name]) for name in CHANGING)
+    same = select(_SESSIONS.c.session_id).join(looked, and_(looked.c.session_id == _SESSIONS.c.session_id, *is_same))
     return same.order_by(_SESSIONS.c.session_id).with_for_update(of=_SESSIONS).cte("same")
 
 
-def _changing(changes: CTE, chain: CTE) -> Update:
+def _changing(dialect: Dialect, chain: CTE) -> Update:
+    changes = dialect.rowset("changes", _STATE)
     return (
         update(_SESSIONS)
         .where(_SESSIONS.c.session_id == changes.c.session_id, _goes_on(chain))
@@ -105,13 +107,13 @@ def _goes_on(chain: CTE) -> ColumnElement[bool]:
 def _inserting(dialect: Dialect, table: Table, name: str, chain: CTE) -> CTE:
     rows = dialect.rowset(name, list(table.columns))
     selected = select(rows).where(_goes_on(chain))
-    return insert(table).from_select(list(table.columns), selected).cte(f"new_{name}")
+    inserted = insert(table).from_select(list(table.columns), selected)
+    return inserted.returning(table.columns[0]).cte(f"new_{name}")
 
 
-def _advancing(chain: CTE) -> Any:
-    """Other nodes wait for the head from here on until this is committed, so it comes last."""
-    revision = schema.log_head.c.revision
-    return update(schema.log_head).values(revision=revision + _entered()).where(_goes_on(chain)).returning(revision)
+def _advancing(chain: CTE) -> Update:
+    """Other nodes wait for the head from here on: so it comes after what may itself have to wait for others."""
+    return update(schema.log_head).values(revision=schema.log_head.c.revision + _entered()).where(_goes_on(chain))
 
 
 def _entering(dialect: Dialect, head: CTE, before: ColumnElement[Any]) -> CTE:
