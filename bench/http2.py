@@ -64,7 +64,7 @@ class Connection:
         self._socket = socket.create_connection(address, timeout=SILENCE_SECONDS)
         try:
             self._greet()
-        except BaseException:
+        except BaseException:  # nobody else has the socket yet, so nobody else would close it
             self._socket.close()
             raise
 

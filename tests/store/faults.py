@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 
 from tokensvc.store.dialects import Dialect
+from tokensvc.store.postgres import PostgresDatabase
 from tokensvc.store.sql_store import SqlStore
 from tokensvc.store.sqlite import SqliteDatabase
 
@@ -71,6 +72,19 @@ def faulty_engine(store: SqlStore, *, reading: bool = False) -> FaultyEngine:
     """Where the store on SQLite writes, or reads."""
     database = database_of(store)
     return FaultyEngine(database.dialect, database._reading if reading else database._writing)
+
+
+def postgres_of(store: SqlStore) -> PostgresDatabase:
+    """The database behind a store on PostgreSQL."""
+    database = store._database
+    assert isinstance(database, PostgresDatabase)
+    return database
+
+
+def watched(store: SqlStore) -> FaultyEngine:
+    """What sees every exchange of `store` with PostgreSQL."""
+    database = postgres_of(store)
+    return FaultyEngine(database.dialect, database._engine.sync_engine)
 
 
 def set_where_written(store: SqlStore, pragma: str) -> Any:

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from tests.fakes import FakeClock
-from tests.store.faults import FaultyEngine
+from tests.store.faults import FaultyEngine, postgres_of, watched
 from tests.store.kinds import dump_postgres, open_postgres_store, postgres_url
 from tests.store.samples import NOW, a_session, an_entry, rotating, sid, stored, writing
 from tests.store.test_audit import an_event
@@ -20,22 +20,13 @@ from tokensvc.domain.effects import Effects
 from tokensvc.domain.errors import RefusedError
 from tokensvc.domain.policy import MINUTE
 from tokensvc.domain.revocation import EntryKind
-from tokensvc.ports import AuditQuery, Rows, SessionFilter, Unit
-from tokensvc.store.audit_chain import SPARE_SECONDS, AuditWriter
-from tokensvc.store.postgres import PostgresDatabase
+from tokensvc.ports import Rows, SessionFilter, Unit
 from tokensvc.store.sql_store import SqlStore
 
 Open = Callable[[], SqlStore]
 
 AT_ONCE = ["SELECT", "WITH"]
 SEVERAL = 3
-
-
-def watched(store: SqlStore) -> FaultyEngine:
-    """What sees every exchange of `store` with PostgreSQL."""
-    database = store._database
-    assert isinstance(database, PostgresDatabase)
-    return FaultyEngine(database.dialect, database._engine.sync_engine)
 
 
 def verbs(exchanges: FaultyEngine) -> list[str]:
@@ -153,8 +144,7 @@ class _Intruder(FaultyEngine):
     """Has somebody else act just before a statement, once."""
 
     def __init__(self, store: SqlStore, before: str, act: Callable[[], Any]) -> None:
-        database = store._database
-        assert isinstance(database, PostgresDatabase)
+        database = postgres_of(store)
         super().__init__(database.dialect, database._engine.sync_engine)
         self._before, self._act = before, act
 
@@ -278,9 +268,7 @@ async def test_a_statement_that_fails_has_written_nothing(
 async def test_a_connection_lost_before_the_statement_is_replaced(store: SqlStore) -> None:
     """It breaks before the look, when nothing counts for sure: the batch is done once, in a transaction."""
     exchanges = watched(store)
-    database = store._database
-    assert isinstance(database, PostgresDatabase)
-    exchanges.cut_at(0, database._writing)
+    exchanges.cut_at(0, postgres_of(store)._writing)
     assert (await store.commit(refreshing())).outcome == 1
     assert exchanges.has_cut
     assert verbs(exchanges)[-1] == "COMMIT"
@@ -289,50 +277,12 @@ async def test_a_connection_lost_before_the_statement_is_replaced(store: SqlStor
 async def test_an_answer_that_is_lost_is_not_repeated(store: SqlStore) -> None:
     """The statement was on its way when the connection broke: it may count, so the caller has to find out."""
     exchanges = watched(store)
-    database = store._database
-    assert isinstance(database, PostgresDatabase)
-    exchanges.cut_at(1, database._writing)
+    exchanges.cut_at(1, postgres_of(store)._writing)
     with pytest.raises(RefusedError):
         await store.commit(refreshing())
     await store.commit(refreshing())
     assert (await stored(store)).generation == 1
     assert (await store.verify_audit([], 0)).flaws == []
-
-
-async def test_an_event_too_many_costs_one_more_exchange(store: SqlStore) -> None:
-    """A unit with several events asks for the numbers that are missing, and no number is left out."""
-    exchanges = watched(store)
-    await store.commit(writing(audit=(an_event(),) * SEVERAL))
-    assert verbs(exchanges) == ["SELECT", "SELECT", "WITH"]
-    assert list(await store.audit_numbers(0, 10)) == [1, 2, 3, 4]
-
-
-async def test_a_number_is_not_kept_for_long(path: Path, clock: FakeClock) -> None:
-    """One that was drawn and not used is used within a second or never: watchers do not wait for it any longer."""
-    store = open_postgres_store(path, clock)
-    now = 0.0
-    store._audit = store._batch._audit = store._at_once._audit = AuditWriter(
-        store._database.dialect, addresses=True, monotonic=lambda: now
-    )
-    await store.commit(writing(audit=(an_event(),)))
-    for _ in range(4):  # each hands it on, and none renews it
-        await store.commit(REFUSAL)
-        now += SPARE_SECONDS / 3
-    await store.commit(writing(audit=(an_event(),)))
-    assert list(await store.audit_numbers(0, 10)) == [1, 3]
-    await store.close()
-
-
-async def test_a_decision_that_fails_loses_no_number(store: SqlStore) -> None:
-    """What was drawn for it is used by the next event."""
-
-    def decide(_rows: Rows) -> Effects[None]:
-        raise KeyError
-
-    with pytest.raises(KeyError):
-        await store.commit(Unit(decide, session_id=sid()))
-    await store.commit(refreshing())
-    assert list(await store.audit_numbers(0, 10)) == [1, 2]
 
 
 async def test_what_was_only_looked_at_is_compared_too(store: SqlStore, path: Path) -> None:
@@ -357,13 +307,3 @@ async def test_what_one_unit_brings_no_other_sees(store: SqlStore) -> None:
     _, asked = await asyncio.gather(store.commit(bringing), store.commit(asking))
     assert asked.outcome is None
     assert verbs(exchanges) == ["SELECT", "SELECT", "WITH"]
-
-
-async def test_numbers_go_up_along_a_chain(store: SqlStore) -> None:
-    """A spare number is given up when a transaction has drawn higher ones: the trail is read in their order."""
-    await store.commit(REFUSAL)
-    await store.commit(replace(refreshing(), client_id="phone"))
-    await store.commit(refreshing())
-    records = (await store.audit_events(AuditQuery())).records
-    assert [record.sequence for record in records] == [1, 3, 4]
-    assert (await store.verify_audit([], 0)).flaws == []

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes import FakeClock
-from tests.store.faults import FaultyEngine
+from tests.store.faults import watched
 from tests.store.kinds import open_postgres_store
 from tests.store.samples import NOW, a_session, rotating, stored, writing
 from tests.store.test_audit import an_event
@@ -16,15 +16,6 @@ from tokensvc.domain.errors import RefusedError
 from tokensvc.domain.policy import DAY, MINUTE
 from tokensvc.domain.revocation import EntryKind, LogEntry
 from tokensvc.ports import Rows, SessionFilter, Unit
-from tokensvc.store.postgres import PostgresDatabase
-from tokensvc.store.sql_store import SqlStore
-
-
-def watched(store: SqlStore) -> FaultyEngine:
-    """What sees every exchange of `store` with PostgreSQL."""
-    database = store._database
-    assert isinstance(database, PostgresDatabase)
-    return FaultyEngine(database.dialect, database._engine.sync_engine)
 
 
 def rotating_with_event() -> Unit[int]:

@@ -34,7 +34,7 @@ _ID = schema.sessions.columns.keys().index("session_id")
 class LastStatement(Generic[T_co]):
     """What is left to do of a batch: a `statement`, if anything is to be written, and the `answer` to make of its rows.
 
-    That is None where it has found something changed, and so has written nothing.
+    The answer is None where the statement has found something changed, and so has written nothing.
     """
 
     statement: Statement | None
@@ -50,7 +50,7 @@ class AtOnce:
         self._writing = cache(lambda parts: one_statement(dialect, parts))
 
     def takes(self, units: Sequence[Unit[Any]]) -> bool:
-        """Whether `units` look at nothing but single sessions; what else may be looked at has to be locked."""
+        """Whether `units` look at single sessions alone, as all else must be locked, and there is a chain to go on."""
         locks = any(unit.client_id or unit.owner or unit.keys or unit.used_id for unit in units)
         return self._audit.knows_end and not locks
 
