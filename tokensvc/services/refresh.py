@@ -13,7 +13,7 @@ from tokensvc.domain.refresh import Refreshed, decide_refresh
 from tokensvc.domain.refresh_attempt import RefreshAttempt
 from tokensvc.domain.session import ClientContext
 from tokensvc.domain.value import value
-from tokensvc.ports import Clock, RefreshTokens, Rows, Store, Unit
+from tokensvc.ports import Ahead, Clock, RefreshTokens, Rows, Store, Unit
 from tokensvc.services.call import Call
 from tokensvc.services.issue import check_context
 from tokensvc.services.proofs import Proofs
@@ -71,14 +71,15 @@ class RefreshTokensOfSession:
             is_new = used_id is None or rows.is_first_use(used_id)
             return decide_refresh(attempt if is_new else _replayed(attempt), session, view.clients, barred=barred)
 
-        unit = Unit(decide, session_id=session_id, brought=brought, used_id=used_id)
+        answer = Ahead[Refreshed, TokenSet](lambda refreshed: self._answer(attempt, refreshed, call.revision))
+        unit = Unit(decide, session_id=session_id, brought=brought, used_id=used_id, meanwhile=answer.begin)
         outcome = (await self._store.commit(unit)).outcome
         if isinstance(outcome, Refused):
             raise outcome.error()
         have_changed = self._refresh_tokens.key_changes != key_changes
         if have_changed and not self._refresh_tokens.is_genuine(order.refresh_token):
             raise _invalid()  # its key was revoked meanwhile, and it must not live on
-        return self._answer(attempt, outcome, call.revision)
+        return answer.to(outcome)
 
     def _attempt(self, call: Call, order: RefreshOrder) -> RefreshAttempt:
         bounds.token(order.refresh_token, "refresh_token")

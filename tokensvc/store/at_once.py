@@ -38,6 +38,7 @@ class LastStatement(Generic[T_co]):
     """
 
     statement: Statement | None
+    meanwhile: Callable[[], None]
     answer: Callable[[Sequence[Sequence[Any]]], T_co | None]
 
 
@@ -62,7 +63,7 @@ class AtOnce:
         rows.run(units)
         if not rows.has_changes:
             self._audit.write_nothing()
-            return LastStatement(None, lambda _nothing: rows.committed(0))
+            return LastStatement(None, lambda: None, lambda _nothing: rows.committed(0))
         if rows.changed_clients or rows.changed_keys or not rows.audit:
             return None
         if more := self._audit.missing_numbers(len(rows.audit)):
@@ -70,7 +71,11 @@ class AtOnce:
         if (chained := self._audit.behind_known_end(rows.audit)) is None:
             return None
         statement = self._statement(rows, looked, **chained.end, **self._dialect.pack("events", chained.rows))
-        return LastStatement(statement, lambda answered: rows.committed(answered[0][0]) if answered else None)
+        return LastStatement(
+            statement,
+            lambda: rows.tell_meanwhile(units),
+            lambda answered: rows.committed(answered[0][0]) if answered else None,
+        )
 
     def _look(self, connection: Connection, units: Sequence[Unit[Any]], count: int) -> Found:
         """The sessions with their barriers; so many numbers for events are drawn with it."""

@@ -144,7 +144,10 @@ class PostgresDatabase:
                 raise
             if last is None:
                 return None
-            return last.answer(self.dialect.execute(connection, *last.statement) if last.statement else ())
+            if last.statement is None:
+                return last.answer(())
+            asyncio.get_running_loop().call_soon(last.meanwhile)  # when the statement is on its way
+            return last.answer(self.dialect.execute(connection, *last.statement))
 
         return attempt
 

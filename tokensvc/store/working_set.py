@@ -106,6 +106,12 @@ class WorkingSet:
                 outcome = replace(outcome, is_recorded=True)
             self._outcomes.append((outcome, len(self.log) if effects.log else 0))
 
+    def tell_meanwhile(self, units: Sequence[Unit[Any]]) -> None:
+        """Tell `units`, which have been run, what is being written."""
+        for unit, (outcome, _) in zip(units, self._outcomes, strict=True):
+            if unit.meanwhile is not None and not isinstance(outcome, Refused):
+                unit.meanwhile(outcome)
+
     @property
     def has_changes(self) -> bool:
         """Whether anything is to be written."""
