@@ -21,7 +21,6 @@ from tokensvc.domain.value import value
 from tokensvc.domain.view import View
 
 T = TypeVar("T")
-A = TypeVar("A")
 
 Clock = Callable[[], int]
 """Answers the present moment in milliseconds since the Unix epoch."""
@@ -74,8 +73,7 @@ class Unit(Generic[T]):
     Rows are locked, the client's too, or found unchanged when the outcome is written: so of several units that ask for
     a client and for the sessions of one of its subjects, each sees what the one before it has begun. A session that is
     `brought` along is looked at like a row, with its barriers, and never written. Units that ask for the `keys` are
-    alone with them. A `used_id` is kept with the transaction, whatever is decided. A store that has nothing to do while
-    it waits for its database may tell the unit `meanwhile` what is being written: see `Ahead`.
+    alone with them. A `used_id` is kept, whatever is decided. `meanwhile` may be told what the store attempts to write.
     """
 
     decide: Callable[[Rows], Effects[T]]
@@ -86,24 +84,6 @@ class Unit(Generic[T]):
     keys: bool = False
     used_id: UsedId | None = None
     meanwhile: Callable[[T], object] | None = None
-
-
-class Ahead(Generic[T, A]):
-    """An answer that is made while the outcome which it tells of is being written; nobody is told before it is."""
-
-    def __init__(self, make: Callable[[T], A]) -> None:
-        self._make = make
-        self._made: tuple[T, A] | None = None
-
-    def begin(self, outcome: T) -> None:
-        """Make the answer for `outcome`, if that will be it."""
-        self._made = outcome, self._make(outcome)
-
-    def to(self, outcome: T) -> A:
-        """The answer to what has been written."""
-        if self._made is not None and self._made[0] is outcome:
-            return self._made[1]
-        return self._make(outcome)
 
 
 @value(frozen=True, slots=True)

@@ -200,6 +200,26 @@ async def test_what_changes_meanwhile_is_decided_anew(store: SqlStore, path: Pat
     assert (await store.verify_audit([], 0)).flaws == []
 
 
+async def test_units_are_told_what_is_being_written(store: SqlStore) -> None:
+    """When the statement is on its way, each unit of the batch is told its outcome; and not before."""
+    exchanges, told = watched(store), []
+    units = [
+        replace(refreshing(), meanwhile=lambda outcome: told.append((outcome, verbs(exchanges)))),
+        replace(writing(log=(an_entry(),), audit=(an_event(),)), meanwhile=lambda _: told.append("the other")),
+    ]
+    outcomes = [written.outcome for written in await asyncio.gather(*map(store.commit, units))]
+    assert told == [(outcomes[0], AT_ONCE), "the other"]
+
+
+async def test_what_is_told_may_not_come_to_be(store: SqlStore, path: Path) -> None:
+    """The row has changed: the outcome that counts is another one than that which was told."""
+    _Intruder(store, "WITH", lambda: elsewhere(path, "UPDATE sessions SET generation = 7"))
+    told: list[Any] = []
+    unit = replace(refreshing(), meanwhile=told.append)
+    assert (await store.commit(unit)).outcome not in told
+    assert len(told) == 1
+
+
 async def test_the_statements_are_planned_once(store: SqlStore) -> None:
     """Whatever is written one after the other: nothing is planned anew for its values, and no table is read through."""
     database = store._database

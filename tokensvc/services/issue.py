@@ -2,8 +2,9 @@
 
 import ipaddress
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
+from functools import partial
 from typing import Any
 
 from tokensvc.domain import bounds, confirmation
@@ -23,12 +24,14 @@ from tokensvc.domain.session_limit import within_limit
 from tokensvc.domain.traces import Place
 from tokensvc.domain.value import value
 from tokensvc.ports import Clock, Randomness, RefreshTokens, Rows, Store, Unit
+from tokensvc.services.ahead import Ahead
 from tokensvc.services.call import Call
 from tokensvc.services.token_set import AccessTokenMinter, TokenSet
 
 _SHORTEST_IDEMPOTENCY_KEY = 16
 
 _Decision = Effects[Issued | Refused]
+_Meanwhile = Callable[[Issued | Refused], None]
 
 
 @value(frozen=True, slots=True)
@@ -83,10 +86,11 @@ class IssueTokens:
         grant = _grant(order, client, handle, started_at, call.revision, self._issuer)
         check_length(grant, is_stateless=keeps_nothing(client.policy) and not order.access_only)
         unit = _access_only if order.access_only else _beginning
-        committed = await self._store.commit(unit(grant, call.caller, client.policy, order))
-        if isinstance(committed.outcome, Refused):
-            raise committed.outcome.error()
-        return self._answer(committed.outcome, client, handle, now, call.revision)
+        answer = Ahead(self._refresh_tokens, partial(self._answer, client, handle, now, call.revision))
+        outcome = (await self._store.commit(unit(grant, call.caller, client.policy, order, answer.begin))).outcome
+        if isinstance(outcome, Refused):
+            raise outcome.error()
+        return answer.to(outcome)
 
     async def _handle(self, call: Call, order: IssueOrder, now: int) -> bytes:
         if not order.idempotency_key:
@@ -96,7 +100,7 @@ class IssueTokens:
         found = await self._store.sessions_by_id(begun.keys()) if begun else {}
         return next((begun[session_id] for session_id in found), handle)
 
-    def _answer(self, issued: Issued, client: Client, handle: bytes, now: int, revision: int) -> TokenSet:
+    def _answer(self, client: Client, handle: bytes, now: int, revision: int, issued: Issued) -> TokenSet:
         grant, session = issued.grant, issued.session
         access_token, expires_in = self._minter.mint(grant, grant.scopes, grant.audiences, now)
         if session is None:
@@ -115,13 +119,17 @@ class IssueTokens:
         )
 
 
-def _access_only(grant: Grant, caller: Client, _policy: TokenPolicy, order: IssueOrder) -> Unit[Issued | Refused]:
+def _access_only(
+    grant: Grant, caller: Client, _policy: TokenPolicy, order: IssueOrder, meanwhile: _Meanwhile
+) -> Unit[Issued | Refused]:
     """The unit that begins nothing, and notes that an access token was issued."""
     event = issued_event("access_token.issued", grant, caller, order.context.ip)
-    return Unit(lambda _rows: Effects(Issued(grant, None), audit=(event,)))
+    return Unit(lambda _rows: Effects(Issued(grant, None), audit=(event,)), meanwhile=meanwhile)
 
 
-def _beginning(grant: Grant, caller: Client, policy: TokenPolicy, order: IssueOrder) -> Unit[Issued | Refused]:
+def _beginning(
+    grant: Grant, caller: Client, policy: TokenPolicy, order: IssueOrder, meanwhile: _Meanwhile
+) -> Unit[Issued | Refused]:
     """The unit that begins a session; the sessions that its subject has are loaded only where their number counts."""
     owner, ip = (grant.subject, grant.client_id), order.context.ip
     wishes = Wishes(order.scopes, order.audiences, order.access_ttl, order.refresh_ttl)
@@ -140,8 +148,8 @@ def _beginning(grant: Grant, caller: Client, policy: TokenPolicy, order: IssueOr
         return within_limit(issuing, policy, live)
 
     if not policy.max_sessions:
-        return Unit(decide, session_id=grant.session_id)
-    return Unit(decide, session_id=grant.session_id, client_id=grant.client_id, owner=owner)
+        return Unit(decide, session_id=grant.session_id, meanwhile=meanwhile)
+    return Unit(decide, session_id=grant.session_id, client_id=grant.client_id, owner=owner, meanwhile=meanwhile)
 
 
 def check_order(order: IssueOrder) -> None:

@@ -1,6 +1,7 @@
 """Owns Refresh: from a presented refresh token to the next tokens of its session."""
 
 from dataclasses import field, replace
+from functools import partial
 
 from tokensvc.domain import base64url, bounds
 from tokensvc.domain.client import Permission
@@ -13,7 +14,8 @@ from tokensvc.domain.refresh import Refreshed, decide_refresh
 from tokensvc.domain.refresh_attempt import RefreshAttempt
 from tokensvc.domain.session import ClientContext
 from tokensvc.domain.value import value
-from tokensvc.ports import Ahead, Clock, RefreshTokens, Rows, Store, Unit
+from tokensvc.ports import Clock, RefreshTokens, Rows, Store, Unit
+from tokensvc.services.ahead import Ahead
 from tokensvc.services.call import Call
 from tokensvc.services.issue import check_context
 from tokensvc.services.proofs import Proofs
@@ -71,7 +73,7 @@ class RefreshTokensOfSession:
             is_new = used_id is None or rows.is_first_use(used_id)
             return decide_refresh(attempt if is_new else _replayed(attempt), session, view.clients, barred=barred)
 
-        answer = Ahead[Refreshed, TokenSet](lambda refreshed: self._answer(attempt, refreshed, call.revision))
+        answer = Ahead(self._refresh_tokens, partial(self._answer, attempt, call.revision))
         unit = Unit(decide, session_id=session_id, brought=brought, used_id=used_id, meanwhile=answer.begin)
         outcome = (await self._store.commit(unit)).outcome
         if isinstance(outcome, Refused):
@@ -113,7 +115,7 @@ class RefreshTokensOfSession:
         shown = self._proofs.shown_by(order.dpop) if order.dpop else NOTHING
         return replace(shown, certificate=base64url.encode(call.certificate)) if call.certificate else shown
 
-    def _answer(self, attempt: RefreshAttempt, refreshed: Refreshed, revision: int) -> TokenSet:
+    def _answer(self, attempt: RefreshAttempt, revision: int, refreshed: Refreshed) -> TokenSet:
         session, policy, now = refreshed.session, refreshed.policy, attempt.now
         limited = session.limited_by(policy)
         access_token, expires_in = self._minter.mint(limited.grant, refreshed.scopes, refreshed.audiences, now)

@@ -109,7 +109,7 @@ class WorkingSet:
     def tell_meanwhile(self, units: Sequence[Unit[Any]]) -> None:
         """Tell `units`, which have been run, what is being written."""
         for unit, (outcome, _) in zip(units, self._outcomes, strict=True):
-            if unit.meanwhile is not None and not isinstance(outcome, Refused):
+            if unit.meanwhile is not None:
                 unit.meanwhile(outcome)
 
     @property
