@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import Connection
+from sqlalchemy import ARRAY, Connection
 from sqlalchemy.engine import Dialect as Driver
 from sqlalchemy.types import TypeEngine
 
@@ -67,7 +67,13 @@ class Prepared:
 
 
 def _writer(driver: Driver, kind: TypeEngine[Any]) -> _Convert:
+    if isinstance(kind, ARRAY):  # of one dimension; SQLAlchemy's way takes any number, and several times as long
+        return _each(_writer(driver, kind.item_type))
     return kind.dialect_impl(driver).bind_processor(driver)
+
+
+def _each(write: _Convert) -> _Convert:
+    return write and (lambda items: items and [None if item is None else write(item) for item in items])
 
 
 def _reader(driver: Driver, kind: TypeEngine[Any]) -> _Convert:
