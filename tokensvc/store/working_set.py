@@ -82,18 +82,19 @@ class WorkingSet:
         for unit in units:
             self._brought = {unit.brought.grant.session_id: unit.brought} if unit.brought else {}
             effects = unit.decide(self)
-            for session in (effects.session, *effects.ended):
-                if session is not None and not session.is_stateless:
-                    session_id = session.grant.session_id
-                    self._sessions[session_id] = self._changed[session_id] = session
+            if effects.session is not None:
+                self._change(effects.session)
+            for session in effects.ended:
+                self._change(session)
             if effects.client is not None:
                 client_id = effects.client.client_id
                 self._clients[client_id] = self.changed_clients[client_id] = effects.client
             if effects.deleted_client:
                 self._clients.pop(effects.deleted_client, None)
                 self.changed_clients[effects.deleted_client] = None
-            self._keys |= {(key.purpose, key.key_id): key for key in effects.keys}
-            self.changed_keys += effects.keys
+            if effects.keys:
+                self._keys |= {(key.purpose, key.key_id): key for key in effects.keys}
+                self.changed_keys += effects.keys
             for entry in effects.log:
                 if entry.kind in BARRIERS:
                     key = (entry.kind, entry.key)
@@ -105,6 +106,11 @@ class WorkingSet:
             if isinstance(outcome, Refused) and effects.audit:
                 outcome = replace(outcome, is_recorded=True)
             self._outcomes.append((outcome, len(self.log) if effects.log else 0))
+
+    def _change(self, session: Session) -> None:
+        if not session.is_stateless:
+            session_id = session.grant.session_id
+            self._sessions[session_id] = self._changed[session_id] = session
 
     def tell_meanwhile(self, units: Sequence[Unit[Any]]) -> None:
         """Tell `units`, which have been run, what is being written."""
