@@ -1,4 +1,4 @@
-"""`python -m bench [quick|lone|tuning|full] [case ...]`: measures, writes results/latest.json, prints a table."""
+"""`python -m bench [quick|lone|loaded|tuning|full] [case ...]`: measures, writes results/latest.json, prints it."""
 
 import json
 import sys

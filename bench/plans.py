@@ -54,6 +54,15 @@ def _lone() -> list[Run]:
     return [Run(Deployment(store), ("introspect_warm", "refresh"), (1,), 2, 1) for store in (SQLITE, POSTGRES)]
 
 
+def _loaded() -> list[Run]:
+    """What the project holds itself to under load: many short runs, each of a server of its own.
+
+    Where machines are shared their speed changes from one minute to the next, and one long run shows one of them.
+    """
+    cases = ("introspect_warm", "issue", "refresh", "refresh_stateless", "revoke")
+    return [Run(Deployment(store), cases, (64,), 0.8, 0.4) for store in (SQLITE, POSTGRES)]
+
+
 QUICK: Final = "quick"
 
 PLANS: Final = {
@@ -72,5 +81,6 @@ PLANS: Final = {
     ),
     "tuning": Plan(_tuning(), rounds=1),
     "lone": Plan(_lone(), rounds=7),
+    "loaded": Plan(_loaded(), rounds=11),
     "full": Plan([*_stores(), *_tuning()], rounds=3),
 }
