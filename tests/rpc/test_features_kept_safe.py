@@ -1,19 +1,22 @@
-"""The rows of docs/features.md about keys and transport: the shortest story that shows each."""
+"""The rows of docs/features.md about keys, transport, clean-up and errors: the shortest story that shows each."""
 
 from pathlib import Path
 
 import jwt
 import pytest
+from grpc import StatusCode
 from tokensvc_pb.v1 import key_service_pb2 as keys_pb
 
-from tests.harness import Caller, Service
+from tests.harness import Caller, Service, failure, policy_of
 from tests.rpc.faults import through
 from tests.rpc.secured import secured
 from tests.rpc.steps import introspect, is_active, issue, refresh
+from tests.rpc.tables import rows_of
 from tokensvc.crypto.root_keys import RootKey
 from tokensvc.crypto.wrapping import Wrapper, binding
 from tokensvc.domain.client import Permission
 from tokensvc.domain.keys import RootKeyError
+from tokensvc.domain.policy import DAY, HOUR, SECOND
 
 LEAD = 3600  # seconds, the default
 
@@ -65,3 +68,28 @@ async def test_row_28_transport(service: Service, bff: Caller, tmp_path: Path) -
             assert (await introspect(caller, token)).active
         async with server.channel() as channel:
             assert (await introspect(through(bff, channel), token)).active
+
+
+async def test_row_29_clean_up(service: Service) -> None:
+    """What has expired goes; an old token of a session that lives is still found out."""
+    brief = await service.caller("brief", policy=policy_of(refresh_absolute_ttl=HOUR, refresh_idle_ttl=HOUR))
+    lasting = await service.caller("lasting", policy=policy_of())
+    await issue(brief)
+    first = (await issue(lasting)).refresh_token
+    second = (await refresh(lasting, first)).refresh_token
+    await refresh(lasting, second)
+    service.clock.advance(seconds=DAY // SECOND)
+    assert (await service.store.prune(service.clock(), 100))["sessions"] == 1
+    assert [row["client_id"] for row in rows_of(service, "sessions")] == ["lasting"]
+    assert (await failure(refresh(lasting, first))).reason == "REFRESH_TOKEN_REUSED"
+
+
+async def test_row_30_clear_errors(bff: Caller) -> None:
+    """Code, reason and field say what is wrong, and the message repeats nothing that was sent."""
+    refused = await failure(issue(bff, context={"ip": "somewhere"}))
+    assert (refused.code, refused.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
+    assert refused.fields == ("context.ip",)
+    assert "somewhere" not in refused.message
+    forged = await failure(refresh(bff, "tsr1_of-my-own-making"))
+    assert (forged.code, forged.reason) == (StatusCode.UNAUTHENTICATED, "REFRESH_TOKEN_INVALID")
+    assert "making" not in forged.message
