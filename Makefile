@@ -43,7 +43,7 @@ fuzz: $(READY) ## Give every reader of foreign bytes RUNS inputs (3,000,000; the
 	$(PIP) install --require-hashes --requirement tests/fuzz/requirements.lock
 	$(BIN)/python -m tests.fuzz --runs $(RUNS)
 
-bench: $(READY) ## Measure; BENCH=quick takes a minute, BENCH=loaded takes medians of many runs
+bench: $(READY) ## Measure; BENCH=quick takes a minute, BENCH=loaded and lone are medians
 	$(BIN)/python -m bench $(BENCH)
 
 lint: $(READY) ## Check style, types, protos, import directions and stubs

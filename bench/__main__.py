@@ -1,4 +1,4 @@
-"""`python -m bench [quick|lone|loaded|tuning|full] [case ...]`: measures, writes results/latest.json, prints it."""
+"""`python -m bench [quick|lone|loaded|tuning|full] [case ...]`: writes results/latest.json, prints a table."""
 
 import json
 import sys

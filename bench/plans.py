@@ -7,6 +7,8 @@ from typing import Final
 from bench.cases import CASES
 from bench.deployment import POSTGRES, SQLITE, Deployment
 
+_HELD_TO: Final = ("introspect_warm", "issue", "refresh", "refresh_stateless", "revoke")
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -55,12 +57,11 @@ def _lone() -> list[Run]:
 
 
 def _loaded() -> list[Run]:
-    """What the project holds itself to under load: many short runs, each of a server of its own.
+    """What the project holds itself to under load: many short runs, a server for each round.
 
-    Where machines are shared their speed changes from one minute to the next, and one long run shows one of them.
+    Where machines are shared their speed changes from one minute to the next, and one run shows one of them.
     """
-    cases = ("introspect_warm", "issue", "refresh", "refresh_stateless", "revoke")
-    return [Run(Deployment(store), cases, (64,), 0.8, 0.4) for store in (SQLITE, POSTGRES)]
+    return [Run(Deployment(store), _HELD_TO, (64,), 0.8, 0.4) for store in (SQLITE, POSTGRES)]
 
 
 QUICK: Final = "quick"
@@ -69,13 +70,7 @@ PLANS: Final = {
     QUICK: Plan(
         [
             Run(Deployment(SQLITE), list(CASES), (64,), 1.5, 0.5),
-            Run(
-                Deployment(POSTGRES),
-                ("introspect_warm", "issue", "refresh", "refresh_stateless", "revoke"),
-                (64,),
-                1.2,
-                0.4,
-            ),
+            Run(Deployment(POSTGRES), _HELD_TO, (64,), 1.2, 0.4),
         ],
         rounds=1,
     ),

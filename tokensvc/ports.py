@@ -10,7 +10,7 @@ from tokensvc.domain.client import Client
 from tokensvc.domain.client_assertion import ClientAssertion
 from tokensvc.domain.client_directory import ClientDirectory
 from tokensvc.domain.dpop_proof import DpopProof
-from tokensvc.domain.effects import AuditEvent, Effects
+from tokensvc.domain.effects import LAST_NUMBER, AuditEvent, Effects
 from tokensvc.domain.keys import KeyPurpose, StoredKey
 from tokensvc.domain.policy import RefreshTokenFormat
 from tokensvc.domain.refresh_token import RefreshToken
@@ -27,9 +27,6 @@ Clock = Callable[[], int]
 
 BEAT: Final = "beat"
 """The lease whose renewals tell how old a copy of the database is."""
-
-LAST_NUMBER: Final = 2**63 - 1
-"""No audit event has it: numbers are below."""
 
 Randomness = Callable[[int], bytes]
 """Answers that many unpredictable bytes."""
@@ -73,7 +70,8 @@ class Unit(Generic[T]):
     Rows are locked, the client's too, or found unchanged when the outcome is written: so of several units that ask for
     a client and for the sessions of one of its subjects, each sees what the one before it has begun. A session that is
     `brought` along is looked at like a row, with its barriers, and never written. Units that ask for the `keys` are
-    alone with them. A `used_id` is kept, whatever is decided. `meanwhile` may be told what the store attempts to write.
+    alone with them. A `used_id` is kept with the transaction, whatever is decided. A store may call `meanwhile`, which
+    must be quick, with an outcome that is not durable yet and may never be: not at all, or once for each that it tries.
     """
 
     decide: Callable[[Rows], Effects[T]]
@@ -262,7 +260,7 @@ class KeyMaker(Protocol):
 class RefreshTokens(Protocol):
     """Writes and checks refresh tokens, and derives their handles, with the service's MAC keys."""
 
-    key_changes: int  # as long as this is the same, what was genuine still is
+    key_changes: int  # of any purpose, signing too: as long as this is the same, what was genuine still is
 
     def mint(self, handle: bytes, session: Session, token_format: RefreshTokenFormat) -> str:
         """Answer the one valid refresh token of `session`: the same text for the same generation, whoever asks."""

@@ -56,6 +56,14 @@ async def test_what_was_verified_before_is_verified_anew(live: LiveKeys) -> None
     assert live.access_tokens.verify(live.access_tokens.sign(TOKEN))
 
 
+async def test_a_change_of_any_key_is_counted(live: LiveKeys) -> None:
+    """Who has made tokens of both kinds looks at one number, to see whether all keys are as they were."""
+    for changed, purpose in enumerate(KeyPurpose, 2):
+        others = [key for key in FIRST if key.purpose is not purpose]
+        await live.take([*others, *MAKER.first_keys(0, [purpose])])
+        assert live.refresh_tokens.key_changes == changed
+
+
 async def test_a_refresh_token_does_not_outlive_its_key(live: LiveKeys) -> None:
     """Nor does any under a key that has ended."""
     text = live.refresh_tokens.mint(HANDLE, a_session(), RefreshTokenFormat.OPAQUE)

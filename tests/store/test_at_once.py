@@ -1,7 +1,7 @@
 """PostgreSQL without a transaction: one statement writes what was decided, if nobody was there in between."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -200,15 +200,29 @@ async def test_what_changes_meanwhile_is_decided_anew(store: SqlStore, path: Pat
     assert (await store.verify_audit([], 0)).flaws == []
 
 
+class _Exchanges(FaultyEngine):
+    """Notes the answers too."""
+
+    def _before_prepared(self, connection: Connection, sql: str, arguments: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        rows = super()._before_prepared(connection, sql, arguments)
+        self.seen.append("answered")
+        return rows
+
+
 async def test_units_are_told_what_is_being_written(store: SqlStore) -> None:
-    """When the statement is on its way, each unit of the batch is told its outcome; and not before."""
-    exchanges, told = watched(store), []
-    units = [
-        replace(refreshing(), meanwhile=lambda outcome: told.append((outcome, verbs(exchanges)))),
-        replace(writing(log=(an_entry(),), audit=(an_event(),)), meanwhile=lambda _: told.append("the other")),
-    ]
-    outcomes = [written.outcome for written in await asyncio.gather(*map(store.commit, units))]
-    assert told == [(outcomes[0], AT_ONCE), "the other"]
+    """When the statement is on its way each unit is told its outcome, whatever another one makes of that."""
+    exchanges, told = _Exchanges(store._database.dialect, postgres_of(store)._engine.sync_engine), []
+
+    def note(outcome: Any) -> None:
+        told.append((outcome, verbs(exchanges)))
+        if len(told) == 1:
+            raise ValueError("of this unit alone")
+
+    names = ("session", "one", "other")
+    units = [writing(session=a_session(name), audit=(an_event(),)) for name in names[1:]]
+    units = [replace(unit, meanwhile=note) for unit in (refreshing(), *units)]
+    written = await asyncio.gather(*map(store.commit, units))
+    assert told == [(one.outcome, ["SELECT", "answered", "WITH"]) for one in written]
 
 
 async def test_what_is_told_may_not_come_to_be(store: SqlStore, path: Path) -> None:

@@ -22,8 +22,8 @@ from tokensvc.cli.printable import printable
 from tokensvc.cli.values import MOMENT
 from tokensvc.config import Settings
 from tokensvc.domain.audit_verdict import NO_CHAIN, AuditHead, AuditVerdict
+from tokensvc.domain.effects import LAST_NUMBER
 from tokensvc.domain.policy import DAY
-from tokensvc.ports import LAST_NUMBER
 from tokensvc.rpc.audit_service import AFTER_KEY
 from tokensvc.services.paging import DEFAULT_PAGE, LARGEST_PAGE
 

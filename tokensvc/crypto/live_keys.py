@@ -73,6 +73,7 @@ class LiveKeys:
         signing = await asyncio.to_thread(self._signing.take, self._stored, self._complain)
         macs = await asyncio.to_thread(self._macs.take, self._stored, self._complain)
         session_macs = await asyncio.to_thread(self._session_macs.take, self._stored, self._complain)
+        # From here on without waiting: who sees that `refresh_tokens` count no change has tokens by the present keys.
         self._signer.use(signing)
         self.refresh_tokens.use(macs, session_macs)
         self.dpop_nonces.use(macs)

@@ -1,7 +1,7 @@
 """Owns what a decision may do: its outcome, and the rows that are written with it or not at all."""
 
 from dataclasses import field, replace
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from tokensvc.domain.client import Client
 from tokensvc.domain.errors import Reason, RefusedError
@@ -11,6 +11,9 @@ from tokensvc.domain.session import Session
 from tokensvc.domain.value import value
 
 T_co = TypeVar("T_co", covariant=True)
+
+LAST_NUMBER: Final = 2**63 - 1
+"""No audit event has it: numbers are below."""
 
 
 @value(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Owns answers that are made while the database writes what they tell of: to sign takes as long as to write."""
+"""Owns answers that are made while the database writes what they tell of, and that nobody is given before it has."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -14,7 +14,7 @@ class Ahead(Generic[T, A]):
     """The answer to one write, begun when its outcome is known and given when that is durable."""
 
     def __init__(self, refresh_tokens: RefreshTokens, make: Callable[[T], A]) -> None:
-        """`make` answers an outcome, with tokens by the keys that `refresh_tokens` and its companions have then."""
+        """`make` answers an outcome. `refresh_tokens` tell when keys change, those that sign access tokens too."""
         self._refresh_tokens = refresh_tokens
         self._make = make
         self._made: tuple[T, int, A] | None = None

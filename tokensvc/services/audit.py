@@ -7,9 +7,10 @@ from typing import Final
 
 from tokensvc.domain import bounds
 from tokensvc.domain.client import Permission
+from tokensvc.domain.effects import LAST_NUMBER
 from tokensvc.domain.errors import invalid
 from tokensvc.domain.value import value
-from tokensvc.ports import LAST_NUMBER, AuditFilter, AuditQuery, AuditRecord, Store
+from tokensvc.ports import AuditFilter, AuditQuery, AuditRecord, Store
 from tokensvc.services.audit_feed import AuditFeed
 from tokensvc.services.call import Call
 from tokensvc.services.paging import page_size, page_token, place_in

@@ -34,7 +34,8 @@ _ID = schema.sessions.columns.keys().index("session_id")
 class LastStatement(Generic[T_co]):
     """What is left to do of a batch: a `statement`, if anything is to be written, and the `answer` to make of its rows.
 
-    The answer is None where the statement has found something changed, and so has written nothing.
+    That is None where the statement has found something changed, and so has written nothing. `meanwhile` is to be
+    called when it is on its way.
     """
 
     statement: Statement | None

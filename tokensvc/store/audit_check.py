@@ -7,8 +7,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, select
 
 from tokensvc.domain.audit_verdict import NO_CHAIN, AuditFlaw, AuditHead, AuditVerdict
+from tokensvc.domain.effects import LAST_NUMBER
 from tokensvc.domain.policy import DAY
-from tokensvc.ports import LAST_NUMBER
 from tokensvc.store import schema
 from tokensvc.store.audit_chain import follows
 from tokensvc.store.audit_numbers import AuditNumbers, last_number

@@ -146,7 +146,7 @@ class PostgresDatabase:
                 return None
             if last.statement is None:
                 return last.answer(())
-            asyncio.get_running_loop().call_soon(last.meanwhile)  # when the statement is on its way
+            asyncio.get_running_loop().call_soon(last.meanwhile)  # when this waits, and the statement is on its way
             return last.answer(self.dialect.execute(connection, *last.statement))
 
         return attempt

@@ -73,7 +73,7 @@ def _writer(driver: Driver, kind: TypeEngine[Any]) -> _Convert:
 
 
 def _each(write: _Convert) -> _Convert:
-    return write and (lambda items: items and [None if item is None else write(item) for item in items])
+    return write and (lambda items: items and [write(item) for item in items])
 
 
 def _reader(driver: Driver, kind: TypeEngine[Any]) -> _Convert:

@@ -1,5 +1,6 @@
 """Owns what a batch of units sees and collects: rows loaded once, decisions in order, effects to write together."""
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -113,10 +114,11 @@ class WorkingSet:
             self._sessions[session_id] = self._changed[session_id] = session
 
     def tell_meanwhile(self, units: Sequence[Unit[Any]]) -> None:
-        """Tell `units`, which have been run, what is being written."""
+        """Tell `units`, which have been run, what is being written. What one raises concerns that unit alone."""
         for unit, (outcome, _) in zip(units, self._outcomes, strict=True):
             if unit.meanwhile is not None:
-                unit.meanwhile(outcome)
+                with contextlib.suppress(Exception):  # it is raised again where the answer is asked for
+                    unit.meanwhile(outcome)
 
     @property
     def has_changes(self) -> bool:
