@@ -1,4 +1,4 @@
-"""`python -m bench [quick|lone|loaded|tuning|full] [case ...]`: writes results/latest.json, prints a table."""
+"""`python -m bench [quick|lone|loaded|tuning|full] [case ...]`: measures; a table, and results/latest.json."""
 
 import json
 import sys
